@@ -1,0 +1,44 @@
+"""Settings of the segmentation room: which methods, on which grid, with which thresholds."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+RESULT_VERSION = 1  # raise when a method gives other voxels or numbers for the same input
+
+_METHODS = re.compile(r"suv(\d+(\.\d+)?)|percent([1-9]\d?)|watershed")
+
+
+def _known_method(name: str) -> str:
+    if not _METHODS.fullmatch(name):
+        raise ValueError(f"unknown method {name!r}, expected suv2, suv2.5, suv4 (any number), percent41 (1 to 99) or watershed")
+    return name
+
+
+Method = Annotated[str, AfterValidator(_known_method)]
+
+
+class WatershedSettings(BaseModel):
+    """Marker-controlled watershed on the gradient magnitude of the smoothed PET."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    smoothing_mm: float = Field(2.0, ge=0, le=20, description="Gaussian standard deviation before the gradient, mm, 0 to 20")
+    background_suv: float = Field(1.0, gt=0, le=100, description="below this SUV a voxel is a background marker, 0 to 100")
+    seed_suv: float = Field(2.5, gt=0, le=100, description="local maxima from this SUV on are lesion markers, 0 to 100")
+    seed_distance_mm: float = Field(8.0, gt=0, le=100, description="least distance between two lesion markers, mm, 0 to 100")
+
+
+class SegmentSettings(BaseModel):
+    """What `medidiff segment` does with one PET/CT study."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    methods: tuple[Method, ...] = Field(
+        ("suv2", "suv2.5", "suv4", "percent41", "watershed"),
+        min_length=1,
+        description="suvX: PET above X SUV; percentN: above N % of the maximum, largest component; watershed",
+    )
+    grid: Literal["pet", "ct"] = Field("pet", description="grid of the written masks: pet or ct")
+    watershed: WatershedSettings = Field(WatershedSettings(), description="marker-controlled watershed")
