@@ -298,7 +298,7 @@ def _download(entry: Dataset, files: list[File], folder: Path, progress: Progres
         except ValueError as error:
             raise DataError(
                 f"{entry.name}: {file.path} arrived with other bytes than the catalogue's sha256 {file.sha256[:12]}... and was"
-                f" thrown away. Run `{_command(entry.name, ())}` again; if that repeats, the source has changed: set MEDIDIFF_MIRROR."
+                f" thrown away. Run `{_command(entry.name, ())}` again; if that repeats, the source changed: set MEDIDIFF_MIRROR."
             ) from error
         before += file.size
 
