@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from medidiff.io.volume import Grid, Volume
 from medidiff.phantoms.anatomy import Anatomy, draw_anatomy
+from medidiff.phantoms.identity import random_stream
 from medidiff.phantoms.readers import draw_outlines, median_outline, outline_probability
 from medidiff.phantoms.settings import PetCtPhantom
 
@@ -31,16 +32,19 @@ class Patient:
 
 def make_patient(settings: PetCtPhantom) -> Patient:
     """The digital patient that the settings describe; the same settings make the same patient, bit for bit."""
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(settings.seed).spawn(5)]
-    anatomy = draw_anatomy(settings.difficulty, primaries=settings.primaries, nodes=settings.nodes, generator=streams[0])
-    ct_grid, pet_grid = scanner_grids(settings, anatomy.centre, generator=streams[1])
+    anatomy = draw_anatomy(
+        settings.difficulty, primaries=settings.primaries, nodes=settings.nodes, generator=random_stream(settings.seed, "anatomy")
+    )
+    ct_grid, pet_grid = scanner_grids(settings, anatomy.centre, generator=random_stream(settings.seed, "table"))
     ct_points, pet_points = grid_points(ct_grid), grid_points(pet_grid)
     hu, suv = anatomy.hounsfield(ct_points), anatomy.uptake(pet_points)
     if settings.noise:
-        hu = hu + CT_NOISE_HU * streams[2].standard_normal(hu.shape, dtype=np.float32)
+        hu = hu + CT_NOISE_HU * random_stream(settings.seed, "ct noise").standard_normal(hu.shape, dtype=np.float32)
         counts = COUNTS_PER_SUV[settings.difficulty]
-        suv = (streams[3].poisson(suv * counts) / counts).astype(np.float32)
-    outlines = draw_outlines(anatomy.lesions, pet_points, count=settings.annotators, generator=streams[4])
+        suv = (random_stream(settings.seed, "pet noise").poisson(suv * counts) / counts).astype(np.float32)
+    outlines = draw_outlines(
+        anatomy.lesions, pet_points, count=settings.annotators, generator=random_stream(settings.seed, "readers")
+    )
     return Patient(
         settings,
         anatomy,

@@ -51,3 +51,16 @@ def _outlines(lesions, points, sizes, calls) -> np.ndarray:
         inside = (lesions[index].solid.radius_fraction(points) <= sizes[:, None]) & calls[:, index : index + 1]
         labels[inside] = LABELS[lesions[index].label]
     return labels
+
+
+def median_margin(lesions: Sequence[Lesion], points: np.ndarray, label: str) -> np.ndarray:
+    """Depth (n,) mm inside the nearest lesion that the median reader calls `label`, negative outside; -1000 with none.
+
+    Measured along the radius fraction: (1 - q) times the mean radius; its zero is the surface of `median_outline`.
+    """
+    margin = np.full(len(points), -1000.0)
+    for lesion in lesions:
+        if lesion.label == label and lesion.probability >= 0.5:
+            depth = (1 - lesion.solid.radius_fraction(points)) * lesion.solid.mean_radius_mm
+            margin = np.maximum(margin, depth)
+    return margin

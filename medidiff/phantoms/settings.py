@@ -4,6 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+RESULT_VERSION = 1  # raise when the same settings give other bytes
+
 Difficulty = Literal["easy", "default", "hard"]
 VendorName = Literal["siemens", "ge", "philips-cnts", "philips-bqml", "gml"]
 DecayChoice = Literal["start", "admin", "none"]
