@@ -1,0 +1,50 @@
+# `make demo` and `make test` each build the environment on their first call and work offline afterwards.
+PYTHON ?= python3.11
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# both cores for whole processes; one thread in each keeps small operations from waiting for one another
+TEST_PROCESSES ?= 2
+
+.PHONY: help demo demo-real test test-all lint format lock docs clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(BIN)/.ready ## digital patients, written as DICOM, from files to report
+	$(BIN)/medidiff run configs/demo.yaml
+
+demo-real: $(BIN)/.ready ## three public patients; set MEDIDIFF_MIRROR to read them from a folder
+	$(BIN)/medidiff data get petct-sts-dicom
+	$(BIN)/medidiff run configs/demo-real.yaml
+
+test: $(BIN)/.ready ## every test but the slow ones
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist worksteal -m "not slow"
+
+test-all: $(BIN)/.ready ## every test that this machine can run
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist worksteal
+
+lint: $(BIN)/.ready ## formatting, style, layers, workflow
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint --configfile configs/demo.yaml
+
+format: $(BIN)/.ready ## rewrite the sources in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/snakefmt Snakefile workflow
+
+docs: $(BIN)/.ready ## regenerate what is written from the code
+	$(BIN)/medidiff config reference > docs/configuration.md
+
+lock: $(BIN)/.ready ## resolve constraints.txt and environment.yml anew from pyproject.toml
+	$(BIN)/python tools/lock.py
+
+clean: ## remove the environment and everything the demos made
+	rm -rf $(VENV) results .snakemake
+
+$(BIN)/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,slurm]'
+	touch $@

@@ -1,0 +1,5 @@
+"""`python -m medidiff` is `medidiff`."""
+
+from medidiff.cli import main
+
+main()

@@ -1,0 +1,39 @@
+"""All verbs in one place, in the order in which a newcomer meets them."""
+
+import typer
+
+from medidiff.cli import configuration, data, inspect, pages, phantom, run, scan, steps
+
+app = typer.Typer(
+    help="From a folder of studies to results, uncertainty, metrics and a report.\n\n"
+    "Start with `medidiff scan FOLDER -o studies.tsv`, name the table in a YAML file (configs/ holds examples), then "
+    "`medidiff run that.yaml`. Every step can also be called by hand.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+WORKFLOW, STEPS, OTHER = "The workflow", "Single steps", "Around it"
+
+app.command(rich_help_panel=WORKFLOW)(scan.scan)
+app.command(rich_help_panel=WORKFLOW)(run.check)
+app.command(rich_help_panel=WORKFLOW)(run.run)
+app.command(rich_help_panel=WORKFLOW)(inspect.status)
+app.command(rich_help_panel=WORKFLOW)(inspect.why)
+app.command(rich_help_panel=WORKFLOW)(pages.report)
+app.command(rich_help_panel=WORKFLOW)(inspect.repeat)
+app.command(rich_help_panel=WORKFLOW)(inspect.doctor)
+
+app.command(rich_help_panel=STEPS)(steps.convert)
+app.command(rich_help_panel=STEPS)(steps.truth)
+app.command(rich_help_panel=STEPS)(steps.segment)
+app.command(rich_help_panel=STEPS)(steps.export)
+app.command(rich_help_panel=STEPS)(steps.evaluate)
+app.command(rich_help_panel=STEPS)(pages.page)
+app.command(rich_help_panel=STEPS)(pages.index)
+
+app.add_typer(data.app, name="data", rich_help_panel=OTHER)
+app.add_typer(phantom.app, name="phantom", rich_help_panel=OTHER)
+app.add_typer(configuration.app, name="config", rich_help_panel=OTHER)
+app.command(rich_help_panel=OTHER)(scan.suv)

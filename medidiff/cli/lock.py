@@ -1,0 +1,86 @@
+"""One run per folder: who holds it, and what a crashed run left behind."""
+
+import fcntl
+import json
+import os
+import platform
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from medidiff.errors import ConfigError
+
+STATE = Path(".snakemake")
+HOLDER = STATE / "medidiff-run.json"
+
+
+def acquire(config: Path, *, take_over: bool) -> None:
+    """Makes this process, and the snakemake it becomes, the only one in this folder.
+
+    The lock belongs to the process: the kernel frees it however that ends. Snakemake's own lock of a run
+    that is proven dead is removed; of a run on another machine only with `take_over`. Raises ConfigError otherwise.
+    """
+    STATE.mkdir(exist_ok=True)
+    descriptor = os.open(STATE / "medidiff.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    holder = last_run()
+    if not _locked(descriptor):
+        raise ConfigError(
+            f"this folder is in use by process {holder.get('pid')} on {holder.get('host')} since {holder.get('since')} "
+            f"({holder.get('config')}). Wait for it, or stop it with: kill {holder.get('pid')}"
+        )
+    os.set_inheritable(descriptor, True)
+    if _snakemake_locks():
+        _remove_locks(holder, take_over=take_over)
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    HOLDER.write_text(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": now, "config": str(config)}))
+
+
+def last_run() -> dict:
+    """Process, host, start and configuration of the last `medidiff run` in this folder; empty when there was none."""
+    try:
+        return json.loads(HOLDER.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _snakemake_locks() -> list[Path]:
+    return list((STATE / "locks").glob("*"))
+
+
+def _remove_locks(holder: dict, *, take_over: bool) -> None:
+    here = holder.get("host") == platform.node()
+    others = _snakemakes_here()
+    if others:
+        raise ConfigError(f"snakemake is already running in this folder (process {', '.join(others)}). Wait for it or stop it.")
+    if not here and not take_over:
+        raise ConfigError(
+            f"an earlier run on {holder.get('host', 'an unknown machine')} (process {holder.get('pid', 'unknown')}) left its lock. "
+            "If it is not running any more, say so with --take-over."
+        )
+    shutil.rmtree(STATE / "locks", ignore_errors=True)
+
+
+def _snakemakes_here() -> list[str]:
+    # a snakemake that was started without `medidiff run` holds no lock of ours
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            same_folder = (process / "cwd").resolve() == Path.cwd().resolve()
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if (
+            same_folder
+            and process.name != str(os.getpid())
+            and any(w == b"snakemake" or w.endswith(b"/snakemake") for w in words)
+        ):
+            found.append(process.name)
+    return found

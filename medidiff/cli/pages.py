@@ -1,0 +1,58 @@
+"""`medidiff report|page|index`: pages to look at."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medidiff.cli import steps
+from medidiff.cli.inspect import Configuration, known_configuration
+from medidiff.cli.step import log, step
+
+Folder = Annotated[Path, typer.Argument(show_default=False)]
+
+
+def report(config: Configuration = None) -> None:
+    """Write the pages of whatever exists, failed studies included, and the index of all."""
+    from medidiff import plan
+    from medidiff.config import read_config
+    from medidiff.report.index import write_index
+    from medidiff.report.page import write_study_page
+
+    settings = read_config(known_configuration(config))
+    results, logs = Path(settings.folder("results")), Path(settings.folder("logs"))
+    studies = plan.studies_of(settings)
+    for name in studies:
+        write_study_page(results, logs, name, results / "report" / f"{name}.html")
+    index = write_index(results, logs, list(studies.values()), results / "report" / "index.html", title=settings.title)
+    typer.echo(index)
+
+
+def page(
+    results: Folder,
+    logs: Folder,
+    out: Folder,
+    study: steps.Study = "study",
+    log_file: steps.Log = None,
+) -> None:
+    """The page of one study from the records, volumes and journals below a results folder."""
+    with step("page", study=study, log_file=log_file):
+        from medidiff.report.page import write_study_page
+
+        log.info("%s", write_study_page(results, logs, study, out))
+
+
+def index(
+    results: Folder,
+    logs: Folder,
+    out: Folder,
+    table: Folder,
+    studies: Annotated[list[str], typer.Argument(help="names of all studies", show_default=False)],
+    title: Annotated[str, typer.Option(help="headline")] = "medidiff",
+    log_file: steps.Log = None,
+) -> None:
+    """The index of all studies, failed ones first, and its numbers as a table (TSV)."""
+    with step("index", study="index", log_file=log_file):
+        from medidiff.report.index import write_index
+
+        log.info("%s", write_index(results, logs, studies, out, title=title, table=table))

@@ -1,0 +1,35 @@
+"""`medidiff phantom ...`: digital studies with known truth."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medidiff.cli import steps
+from medidiff.cli.step import log, step
+
+app = typer.Typer(help="Digital studies with known truth, written in genuine formats.", no_args_is_help=True)
+
+
+@app.callback()
+def phantom() -> None:
+    """Digital studies with known truth, written in genuine formats."""
+
+
+@app.command()
+def petct(
+    manifest: Annotated[Path, typer.Argument(help="FOLDER/manifest.json; the DICOM files go into FOLDER", show_default=False)],
+    study: steps.Study = "phantom",
+    settings: steps.SettingsText = "{}",
+    log_file: steps.Log = None,
+) -> None:
+    """A digital PET/CT patient as DICOM: CT, PET and RTSTRUCT."""
+    from medidiff.phantoms.settings import PetCtPhantom
+
+    with step("phantom", study=study, log_file=log_file):
+        from medidiff.phantoms.dicom import write_patient
+        from medidiff.phantoms.petct import make_patient
+
+        chosen = steps.checked_settings(PetCtPhantom, settings)
+        written = write_patient(make_patient(chosen), manifest.parent)
+        log.info("%s: %d files", manifest.parent, len(written.files))

@@ -1,0 +1,188 @@
+"""`medidiff convert|truth|segment|export|evaluate`: one step of one study, as the workflow calls it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from medidiff.cli.step import Step, log, step
+from medidiff.errors import ConfigError
+
+Input = Annotated[Path, typer.Argument(show_default=False)]
+Output = Annotated[Path, typer.Argument(show_default=False)]
+Study = Annotated[str, typer.Option(help="name of the study in records and messages")]
+Record = Annotated[Path | None, typer.Option(help="where the provenance record goes (JSON)")]
+Log = Annotated[Path | None, typer.Option("--log", help="log file; the journal of attempts stands beside it")]
+SettingsText = Annotated[str, typer.Option("--settings", help="JSON of the step's section of the configuration")]
+Series = Annotated[str, typer.Option(help="SeriesInstanceUID, or file below the folder; empty: the only one that fits")]
+Method = Annotated[str, typer.Option(help="suv2, suv2.5, suv4, percent41, watershed")]
+
+
+def convert(
+    folder: Input,
+    ct_out: Output,
+    pet_out: Output,
+    study: Study = "study",
+    ct: Series = "",
+    pet: Series = "",
+    settings: SettingsText = "{}",
+    record: Record = None,
+    log_file: Log = None,
+) -> None:
+    """A folder of DICOM or NIfTI files to CT in HU and PET in SUVbw, each on its own grid."""
+    from medidiff.io import settings as room
+
+    with step("convert", study=study, log_file=log_file) as this:
+        from medidiff.io.convert import convert_petct
+        from medidiff.io.nifti import write_nifti
+
+        chosen = checked_settings(room.ConvertSettings, settings)
+        found = convert_petct(folder, ct=ct, pet=pet, suv_reference=chosen.suv_reference)
+        write_nifti(found.ct, ct_out)
+        write_nifti(found.pet, pet_out)
+        for volume, path in ((found.ct, ct_out), (found.pet, pet_out)):
+            log.info("%s: %r", path.name, volume)
+        _finish(this, record, room.RESULT_VERSION, chosen, [folder], [ct_out, pet_out], found.report, found.warnings)
+
+
+def truth(
+    folder: Input,
+    ct_out: Output,
+    pet_out: Output,
+    study: Study = "study",
+    ct: Series = "",
+    pet: Series = "",
+    structures: Annotated[list[str] | None, typer.Option(help="RTSTRUCT or label file below the folder; none: search")] = None,
+    settings: SettingsText = "{}",
+    record: Record = None,
+    log_file: Log = None,
+) -> None:
+    """Reference contours (RTSTRUCT) or labels to masks on the grids of CT and PET."""
+    from medidiff.io import settings as room
+
+    with step("truth", study=study, log_file=log_file) as this:
+        from medidiff.io.convert import convert_truth
+        from medidiff.io.nifti import write_nifti
+
+        chosen = checked_settings(room.ConvertSettings, settings)
+        paths = [folder / name for name in structures or ()]
+        found = convert_truth(folder, ct=ct, pet=pet, structures=paths, roi=chosen.roi)
+        write_nifti(found.ct, ct_out)
+        write_nifti(found.pet, pet_out)
+        _finish(this, record, room.RESULT_VERSION, chosen, [folder], [ct_out, pet_out], found.report, found.warnings)
+
+
+def segment(
+    ct: Input,
+    pet: Input,
+    mask_out: Output,
+    method: Method = "suv2.5",
+    study: Study = "study",
+    settings: SettingsText = "{}",
+    record: Record = None,
+    log_file: Log = None,
+) -> None:
+    """CT (HU) and PET (SUVbw) to a mask of the lesions."""
+    from medidiff.segmentation import settings as room
+
+    with step("segment", study=study, method=method, log_file=log_file) as this:
+        from medidiff.io.nifti import read_nifti, write_nifti
+        from medidiff.segmentation.task import segment as run
+
+        chosen = checked_settings(room.SegmentSettings, settings)
+        found = run(read_nifti(ct), read_nifti(pet), method=method, settings=chosen)
+        write_nifti(found.mask, mask_out)
+        _finish(this, record, room.RESULT_VERSION, chosen, [ct, pet], [mask_out], found.numbers, found.warnings)
+
+
+def export(
+    mask: Input,
+    folder: Input,
+    seg_out: Output,
+    method: Method = "suv2.5",
+    grid: Annotated[str, typer.Option(help="series on whose grid the mask lies: pet or ct")] = "pet",
+    study: Study = "study",
+    ct: Series = "",
+    pet: Series = "",
+    record: Record = None,
+    log_file: Log = None,
+) -> None:
+    """A mask back to DICOM: a Segmentation object on the grid of the study's own series."""
+    from medidiff.segmentation import settings as room
+
+    with step("export", study=study, method=method, log_file=log_file) as this:
+        import medidiff
+        from medidiff.io.dicom.seg import write_seg
+        from medidiff.io.nifti import read_nifti
+        from medidiff.io.scan import find_petct
+
+        found = find_petct(folder, ct=ct, pet=pet)
+        source = found.pet if grid == "pet" else found.ct
+        write_seg(read_nifti(mask), source.paths, seg_out, label="Lesion", algorithm=method, version=medidiff.__version__)
+        _finish(this, record, room.RESULT_VERSION, {"grid": grid}, [mask], [seg_out], {}, ())
+
+
+def evaluate(
+    mask: Input,
+    truth: Input,
+    method: Method = "",
+    study: Study = "study",
+    record: Record = None,
+    log_file: Log = None,
+) -> None:
+    """A mask against the reference on the same grid: overlap, surface distances, volume, lesions."""
+    from medidiff.segmentation import settings as room
+
+    with step("evaluate", study=study, method=method, log_file=log_file) as this:
+        import json
+
+        from medidiff.io.nifti import read_nifti
+        from medidiff.segmentation.evaluation import evaluate as run
+
+        numbers = run(read_nifti(mask), read_nifti(truth))
+        written = _finish(this, record, room.RESULT_VERSION, {}, [mask, truth], [], numbers, ())
+        if record is None:
+            typer.echo(json.dumps(written, indent=1))
+
+
+def checked_settings(model: Any, text: str) -> Any:
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc'])) or 'top level'}: {e['msg']}" for e in error.errors()]
+        raise ConfigError("\n".join(["--settings:", *lines])) from None
+
+
+def _finish(
+    this: Step,
+    path: Path | None,
+    version: int,
+    settings: Any,
+    inputs: list[Path],
+    outputs: list[Path],
+    numbers: dict,
+    warnings: Any,
+) -> dict:
+    """Warnings to the log, the record to its file; returns the numbers as the record holds them."""
+    from medidiff.record import Record, finite
+
+    for warning in warnings:
+        log.warning("warning: %s", warning)
+    if path is not None:
+        plain = settings if isinstance(settings, dict) else settings.model_dump(mode="json")
+        Record(
+            task=this.name,
+            study=this.study,
+            method=this.method,
+            result_version=version,
+            settings=plain,
+            inputs=inputs,
+            outputs=outputs,
+            numbers=numbers,
+            warnings=tuple(warnings),
+            command=sys.argv[1:],
+            run=this.run_facts(),
+        ).write(path)
+    return finite(dict(numbers))

@@ -1,0 +1,118 @@
+"""The configuration of a run: defaults, overlay and checks; everything that a YAML file of `configs/` may say."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from medidiff.errors import ConfigError
+from medidiff.io.settings import ConvertSettings
+from medidiff.phantoms.settings import PetCtPhantom
+from medidiff.segmentation.settings import SegmentSettings
+from medidiff.settings import Settings
+
+
+class StudySource(Settings):
+    """Where the studies come from: exactly one of a table, a public data set, or phantoms made on the way."""
+
+    table: str = Field("", description="study table made by `medidiff scan`, relative to the working folder")
+    dataset: str = Field("", description="public data set by name; `medidiff data list` shows them")
+    names: tuple[str, ...] = Field((), description="with `dataset`: which of its studies; empty: all")
+    phantoms: dict[str, PetCtPhantom] = Field({}, description="digital patients by name")
+
+    @model_validator(mode="after")
+    def _exactly_one(self):
+        if sum(map(bool, (self.table, self.dataset, self.phantoms))) != 1:
+            raise ValueError("give exactly one of `table`, `dataset` and `phantoms`")
+        return self
+
+
+class Config(Settings):
+    """One run."""
+
+    title: str = Field("medidiff", description="headline of the report")
+    seed: int = Field(0, ge=0, description="fixes every random number of the run")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where there is a card")
+    studies: StudySource = Field(description="where the studies come from")
+    convert: ConvertSettings = Field(ConvertSettings(), description="reading")
+    segment: SegmentSettings = Field(SegmentSettings(), description="segmentation")
+    pathvars: dict[str, str] = Field({}, description="where snakemake puts things: results, logs, benchmarks")
+
+    def folder(self, name: str) -> str:
+        """The folder of `results`, `logs` or `benchmarks`; those not named in pathvars stand beside the results' default."""
+        return self.pathvars.get(name, name)
+
+
+def read_config(path: str | Path) -> Config:
+    """The checked configuration of a YAML file.
+
+    Raises ConfigError that lists all mistakes with line numbers and, for an unknown key, the nearest known one.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        overlay = yaml.safe_load(text) or {}
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(overlay, dict):
+        raise ConfigError(f"{path}: expected keys and values at the top, found {type(overlay).__name__}.")
+    return load(overlay, name=str(path), lines=_lines(yaml.compose(text)))
+
+
+def load(overlay: Mapping[str, Any], *, name: str = "configuration", lines: Mapping[tuple, int] | None = None) -> Config:
+    """The checked configuration of a mapping; `lines` tells at which line of the file `name` a key stands."""
+    try:
+        return Config.model_validate(json.loads(json.dumps(overlay)))
+    except ValidationError as error:
+        mistakes = [_sentence(item, lines or {}) for item in error.errors()]
+    count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+    raise ConfigError("\n".join([f"{name}: {count}", *mistakes]))
+
+
+def schema() -> dict:
+    """JSON Schema (draft 2020-12) of the configuration."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+
+
+def _sentence(item: Mapping, lines: Mapping[tuple, int]) -> str:
+    place = tuple(part for part in item["loc"])
+    line = next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
+    where = f"  line {line}: " if line else "  "
+    key = ".".join(map(str, place)) or "top level"
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(place[-1]), _known_keys(place[:-1]), n=1, cutoff=0.6)
+        advice = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(_known_keys(place[:-1])) or 'none'}."
+        return f"{where}{key}: unknown key; {advice}"
+    if item["type"] == "missing":
+        return f"{where}{key}: missing, and it has no default."
+    return f"{where}{key}: {item['msg'].removeprefix('Value error, ')} (found {json.dumps(item['input'], default=str)[:80]})"
+
+
+def _known_keys(place: Iterable) -> list[str]:
+    model: Any = Config
+    for part in place:
+        if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
+            model = model.model_fields[part].annotation
+        else:  # a key of a mapping or an index of a tuple: go on with what it holds
+            model = next((a for a in get_args(model) if isinstance(a, type) and issubclass(a, BaseModel)), None)
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _lines(node: yaml.Node | None, place: tuple = ()) -> dict[tuple, int]:
+    found = {}
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*place, key.value)
+            found[here] = key.start_mark.line + 1
+            found |= _lines(value, here)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            found[(*place, index)] = value.start_mark.line + 1
+            found |= _lines(value, (*place, index))
+    return found

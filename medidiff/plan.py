@@ -1,0 +1,83 @@
+"""Which studies a configuration names, and which results the workflow makes of each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from medidiff.config import Config
+from medidiff.datasets import locate
+from medidiff.errors import ConfigError
+from medidiff.studies import Study, read_studies
+
+PIPELINES = ("petct",)  # kinds of study that have one
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step of one study: what it writes last, and where its log is."""
+
+    step: str
+    study: str
+    method: str  # empty for steps that do not depend on the method
+    record: Path
+    log: Path
+
+
+def studies_of(config: Config) -> dict[str, Study]:
+    """The studies of a configuration by name, rejected ones and those of kinds without a pipeline included.
+
+    Raises ConfigError when the table is wrong, or when the public data are not here (with the command that gets them).
+    """
+    source = config.studies
+    if source.table:
+        return read_studies(source.table)
+    if source.dataset:
+        return _of_dataset(source.dataset, source.names)
+    results = Path(config.folder("results"))
+    return {name: Study(name, "petct", str(results / name / "phantom"), truth="RTSTRUCT") for name in sorted(source.phantoms)}
+
+
+def usable(studies: dict[str, Study]) -> dict[str, Study]:
+    """The studies that enter the workflow."""
+    return {name: study for name, study in studies.items() if study.status == "ok" and study.kind in PIPELINES}
+
+
+def is_dicom(study: Study) -> bool:
+    """Whether a study consists of DICOM series, so that results can go back as DICOM."""
+    return not study.pet.endswith((".nii", ".nii.gz"))
+
+
+def jobs(config: Config, studies: dict[str, Study]) -> list[Job]:
+    """Every step that the workflow runs, in the order in which a study passes through."""
+    return [job for name, study in usable(studies).items() for job in _jobs_of(config, name, study)]
+
+
+def _jobs_of(config: Config, name: str, study: Study) -> Iterator[Job]:
+    results, logs = Path(config.folder("results")), Path(config.folder("logs"))
+
+    def job(step: str, record: str, method: str = "") -> Job:
+        log = f"{name}_{method}.log" if method else f"{name}.log"
+        return Job(step, name, method, results / name / record, logs / step / log)
+
+    if config.studies.phantoms:
+        yield job("phantom", "phantom/manifest.json")
+    yield job("convert", "convert/convert.json")
+    if study.truth:
+        yield job("truth", "convert/truth.json")
+    for method in config.segment.methods:
+        yield job("segment", f"segment/{method}.json", method)
+        if is_dicom(study):
+            yield job("export", f"segment/{method}.seg.json", method)
+        if study.truth:
+            yield job("evaluate", f"evaluate/{method}.json", method)
+    yield Job("page", name, "", results / "report" / f"{name}.html", logs / "page" / f"{name}.log")
+
+
+def _of_dataset(dataset: str, names: tuple[str, ...]) -> dict[str, Study]:
+    folder = locate(dataset, subset=names)
+    found = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ConfigError(f"studies.names: {', '.join(missing)} not in {dataset}; there are {', '.join(found)}.")
+    slugs = {name.replace("_", "-"): found[name] for name in names or found}
+    return {slug: Study(slug, "petct", str(path), truth="RTSTRUCT") for slug, path in slugs.items()}

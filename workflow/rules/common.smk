@@ -1,0 +1,93 @@
+# Helpers of the rules. Every job of a cluster parses this again, so nothing heavy is imported here.
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from medidiff import config as settings
+from medidiff import io, plan, segmentation
+from medidiff.errors import ConfigError
+from medidiff.io.atomic import write_text
+from medidiff.io.settings import RESULT_VERSION as CONVERT_VERSION
+from medidiff.phantoms.settings import RESULT_VERSION as PHANTOM_VERSION
+from medidiff.segmentation.settings import RESULT_VERSION as SEGMENT_VERSION
+
+try:
+    if not config:
+        raise ConfigError("no configuration; give one with --configfile. `medidiff run` lists the ready ones.")
+    CONFIG = settings.load(config, name=", ".join(map(str, workflow.configfiles)) or "--config")
+    ALL_STUDIES = plan.studies_of(CONFIG)
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+STUDIES = plan.usable(ALL_STUDIES)
+SOURCE_VERSION = {"phantom": PHANTOM_VERSION, "convert": CONVERT_VERSION, "segment": SEGMENT_VERSION}
+
+# steps watch this process: when it is killed, they end instead of writing on as orphans
+os.environ["MEDIDIFF_SUPERVISOR"] = str(os.getpid())
+
+
+wildcard_constraints:
+    study="[A-Za-z0-9-]+",
+    method="[a-z0-9.]+(?<!\\.seg)",
+
+
+def source_of(wildcards):
+    """What a study is converted from; of a digital patient the manifest, which is written last."""
+    study = STUDIES[wildcards.study]
+    return f"{study.path}/manifest.json" if CONFIG.studies.phantoms else study.path
+
+
+def folder_of(wildcards):
+    return STUDIES[wildcards.study].path
+
+
+def series_of(wildcards):
+    """Options that name the series and structures of a study where its table does."""
+    study = STUDIES[wildcards.study]
+    named = {"--ct": study.ct, "--pet": study.pet}
+    return [part for option, value in named.items() if value for part in (option, value)]
+
+
+def truth_of(wildcards):
+    truth = STUDIES[wildcards.study].truth
+    return [] if truth in ("", "RTSTRUCT") else ["--structures", truth]
+
+
+def phantom_of(wildcards):
+    return CONFIG.studies.phantoms[wildcards.study].model_dump_json()
+
+
+def results_of(step):
+    """The records of one step over the methods of a study, or nothing where the study cannot have them."""
+
+    def paths(wildcards):
+        jobs = plan.jobs(CONFIG, {wildcards.study: STUDIES[wildcards.study]})
+        return [str(job.record) for job in jobs if job.step == step]
+
+    return paths
+
+
+def exports(wildcards):
+    return [str(job.record) for job in plan.jobs(CONFIG, STUDIES) if job.step == "export"]
+
+
+def pages(wildcards):
+    return [str(job.record) for job in plan.jobs(CONFIG, STUDIES) if job.step == "page"]
+
+
+def memory_of(wildcards, input, attempt):
+    """MB: six copies of the input, at least 4 GB, more at every attempt."""
+    return max(4000, 6 * int(input.size_mb)) * attempt
+
+
+def report_what_exists():
+    resolved = Path(CONFIG.folder("results")) / "config.json"
+    write_text(resolved, CONFIG.model_dump_json(indent=1))
+    subprocess.run([sys.executable, "-m", "medidiff", "report", str(resolved)])
+
+
+def announce():
+    print(f"Report: {Path(CONFIG.folder('results')).absolute() / 'report' / 'index.html'}", file=sys.stderr)

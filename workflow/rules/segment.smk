@@ -1,0 +1,48 @@
+# Masks, and their way back to DICOM on the grid of the source series.
+rule segment:
+    input:
+        ct="<results>/{study}/convert/ct.nii.gz",
+        pet="<results>/{study}/convert/pet.nii.gz",
+    output:
+        mask="<results>/{study}/segment/{method}.nii.gz",
+        record="<results>/{study}/segment/{method}.json",
+    log:
+        "<logs>/segment/{study}_{method}.log",
+    benchmark:
+        "<benchmarks>/segment/{study}_{method}.tsv"
+    params:
+        settings=CONFIG.segment.model_dump_json(exclude={"methods"}),
+        version=SEGMENT_VERSION,
+    threads: 1
+    resources:
+        mem_mb=memory_of,
+    conda:
+        "../../environment.yml"
+    shell:
+        "medidiff segment {input.ct} {input.pet} {output.mask} --method {wildcards.method}"
+        " --record {output.record} --study {wildcards.study} --settings {params.settings:q} --log {log}"
+
+
+rule export:
+    input:
+        source_of,
+        mask="<results>/{study}/segment/{method}.nii.gz",
+    output:
+        seg="<results>/{study}/segment/{method}.seg.dcm",
+        record="<results>/{study}/segment/{method}.seg.json",
+    log:
+        "<logs>/export/{study}_{method}.log",
+    benchmark:
+        "<benchmarks>/export/{study}_{method}.tsv"
+    params:
+        folder=folder_of,
+        series=series_of,
+        version=SEGMENT_VERSION,
+    threads: 1
+    resources:
+        mem_mb=memory_of,
+    conda:
+        "../../environment.yml"
+    shell:
+        "medidiff export {input.mask} {params.folder:q} {output.seg} --method {wildcards.method}"
+        " --record {output.record} --study {wildcards.study} {params.series:q} --log {log}"
