@@ -1,0 +1,31 @@
+"""Networks in half precision and in the memory layout that convolutions like: wrappers around the network only."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Autocast:
+    """A network whose inner products run in `dtype`; its output comes back in the type of its input.
+
+    Everything around it (loss, preconditioning, sampler state) stays float32.
+    """
+
+    network: nn.Module
+    dtype: torch.dtype = torch.bfloat16
+
+    def __call__(self, x: Tensor, noise_level: Tensor, **condition: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, dtype=self.dtype):
+            return self.network(x, noise_level, **condition).to(x.dtype)
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """The same network, in place, with its weights in channels-last order (images and volumes); inputs follow by themselves."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)
+        elif isinstance(module, nn.Conv3d):
+            module.to(memory_format=torch.channels_last_3d)
+    return network
