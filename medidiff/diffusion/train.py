@@ -184,14 +184,15 @@ def _update(run: _Run, step: int) -> Progress:
     loss = _loss(run, step)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    value = float(loss.detach())
     norm = float(nn.utils.clip_grad_norm_(run.network.parameters(), settings.clip))
-    if not (math.isfinite(norm) and math.isfinite(float(loss.detach()))):
+    if not (math.isfinite(norm) and math.isfinite(value)):
         raise NumericsError(
-            f"not finite at training step {step}: loss {float(loss):.3g}, gradient {norm:.3g}. "
+            f"not finite at training step {step}: loss {value:.3g}, gradient {norm:.3g}. "
             f"Lower learning_rate (now {settings.learning_rate:g}) or look for values that are not finite in the data"
         )
     run.optimizer.step()
-    return Progress(step, settings.steps, float(loss.detach()), norm, rate)
+    return Progress(step, settings.steps, value, norm, rate)
 
 
 def _loss(run: _Run, step: int) -> Tensor:
