@@ -11,7 +11,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
 )
 
 WORKFLOW, STEPS, OTHER = "The workflow", "Single steps", "Around it"

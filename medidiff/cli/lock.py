@@ -62,8 +62,8 @@ def _remove_locks(holder: dict, *, take_over: bool) -> None:
         raise ConfigError(f"snakemake is already running in this folder (process {', '.join(others)}). Wait for it or stop it.")
     if not here and not take_over:
         raise ConfigError(
-            f"an earlier run on {holder.get('host', 'an unknown machine')} (process {holder.get('pid', 'unknown')}) left its lock. "
-            "If it is not running any more, say so with --take-over."
+            f"an earlier run on {holder.get('host', 'an unknown machine')} (process {holder.get('pid', 'unknown')}) left its "
+            "lock. If it is not running any more, say so with --take-over."
         )
     shutil.rmtree(STATE / "locks", ignore_errors=True)
 

@@ -23,7 +23,7 @@ def report(config: Configuration = None) -> None:
     results, logs = Path(settings.folder("results")), Path(settings.folder("logs"))
     studies = plan.studies_of(settings)
     for name in studies:
-        write_study_page(results, logs, name, results / "report" / f"{name}.html")
+        write_study_page(results, logs, name, results / "report" / "studies" / f"{name}.html")
     index = write_index(results, logs, list(studies.values()), results / "report" / "index.html", title=settings.title)
     typer.echo(index)
 

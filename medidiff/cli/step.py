@@ -8,7 +8,6 @@ import resource
 import shutil
 import signal
 import sys
-import threading
 import time
 import traceback
 import uuid
@@ -20,8 +19,8 @@ from pathlib import Path
 
 from medidiff.errors import MedidiffError
 from medidiff.journal import append, attempts, journal_path, read_journal
+from medidiff.supervision import end_with_supervisor
 
-SUPERVISOR = "MEDIDIFF_SUPERVISOR"  # set by the Snakefile: the process whose death ends its steps
 log = logging.getLogger("medidiff")
 
 
@@ -57,7 +56,7 @@ def step(name: str, *, study: str, method: str = "", log_file: Path | None = Non
             stack.enter_context(_only_one(log_file))
         _log_to(log_file)
         signal.signal(signal.SIGTERM, _terminate)
-        _end_with_supervisor()
+        end_with_supervisor()
         attempt = {"id": uuid.uuid4().hex[:12], "step": name, "study": study, "method": method}
         if log_file is not None:
             append(journal_path(log_file), attempt | _where() | {"start": now, "command": sys.argv[1:]})
@@ -131,16 +130,3 @@ def _only_one(log_file: Path) -> Iterator[None]:
 
 def _terminate(number: int, frame: object) -> None:
     sys.exit(128 + number)
-
-
-def _end_with_supervisor() -> None:
-    supervisor = os.environ.get(SUPERVISOR, "")
-    if not supervisor.isdigit() or os.environ.get("SLURM_JOB_ID"):
-        return  # called by hand, or the scheduler watches over the job
-
-    def watch() -> None:
-        while Path(f"/proc/{supervisor}").exists():
-            time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -1,5 +1,4 @@
 # Helpers of the rules. Every job of a cluster parses this again, so nothing heavy is imported here.
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,26 +6,30 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from medidiff import config as settings
-from medidiff import io, plan, segmentation
+from medidiff import plan
 from medidiff.errors import ConfigError
 from medidiff.io.atomic import write_text
 from medidiff.io.settings import RESULT_VERSION as CONVERT_VERSION
 from medidiff.phantoms.settings import RESULT_VERSION as PHANTOM_VERSION
+from medidiff.supervision import supervise
 from medidiff.segmentation.settings import RESULT_VERSION as SEGMENT_VERSION
 
 try:
     if not config:
-        raise ConfigError("no configuration; give one with --configfile. `medidiff run` lists the ready ones.")
-    CONFIG = settings.load(config, name=", ".join(map(str, workflow.configfiles)) or "--config")
+        raise ConfigError(
+            "no configuration; give one with --configfile. `medidiff run` lists the ready ones."
+        )
+    CONFIG = settings.load(
+        config, name=", ".join(map(str, workflow.configfiles)) or "--config"
+    )
     ALL_STUDIES = plan.studies_of(CONFIG)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 STUDIES = plan.usable(ALL_STUDIES)
-SOURCE_VERSION = {"phantom": PHANTOM_VERSION, "convert": CONVERT_VERSION, "segment": SEGMENT_VERSION}
 
 # steps watch this process: when it is killed, they end instead of writing on as orphans
-os.environ["MEDIDIFF_SUPERVISOR"] = str(os.getpid())
+supervise()
 
 
 wildcard_constraints:
@@ -48,7 +51,9 @@ def series_of(wildcards):
     """Options that name the series and structures of a study where its table does."""
     study = STUDIES[wildcards.study]
     named = {"--ct": study.ct, "--pet": study.pet}
-    return [part for option, value in named.items() if value for part in (option, value)]
+    return [
+        part for option, value in named.items() if value for part in (option, value)
+    ]
 
 
 def truth_of(wildcards):
@@ -70,8 +75,23 @@ def results_of(step):
     return paths
 
 
+def results_folder(wildcards):
+    return CONFIG.folder("results")
+
+
+def logs_folder(wildcards):
+    return CONFIG.folder("logs")
+
+
+def settings_of(wildcards):
+    """The part of the section that the method reads, so that a change reruns no other method."""
+    return CONFIG.segment.model_dump_json(include={"grid", wildcards.method})
+
+
 def exports(wildcards):
-    return [str(job.record) for job in plan.jobs(CONFIG, STUDIES) if job.step == "export"]
+    return [
+        str(job.record) for job in plan.jobs(CONFIG, STUDIES) if job.step == "export"
+    ]
 
 
 def pages(wildcards):
@@ -90,4 +110,7 @@ def report_what_exists():
 
 
 def announce():
-    print(f"Report: {Path(CONFIG.folder('results')).absolute() / 'report' / 'index.html'}", file=sys.stderr)
+    print(
+        f"Report: {Path(CONFIG.folder('results')).absolute() / 'report' / 'index.html'}",
+        file=sys.stderr,
+    )

@@ -10,16 +10,16 @@ rule convert:
         "<logs>/convert/{study}.log",
     benchmark:
         "<benchmarks>/convert/{study}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory_of,
     params:
         folder=folder_of,
         series=series_of,
         settings=CONFIG.convert.model_dump_json(),
         version=CONVERT_VERSION,
-    threads: 1
-    resources:
-        mem_mb=memory_of,
-    conda:
-        "../../environment.yml"
     shell:
         "medidiff convert {params.folder:q} {output.ct} {output.pet} --record {output.record}"
         " --study {wildcards.study} {params.series:q} --settings {params.settings:q} --log {log}"
@@ -38,17 +38,17 @@ rule truth:
         "<logs>/truth/{study}.log",
     benchmark:
         "<benchmarks>/truth/{study}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory_of,
     params:
         folder=folder_of,
         series=series_of,
         structures=truth_of,
         settings=CONFIG.convert.model_dump_json(),
         version=CONVERT_VERSION,
-    threads: 1
-    resources:
-        mem_mb=memory_of,
-    conda:
-        "../../environment.yml"
     shell:
         "medidiff truth {params.folder:q} {output.ct} {output.pet} --record {output.record}"
         " --study {wildcards.study} {params.series:q} {params.structures:q}"

@@ -6,14 +6,14 @@ rule phantom:
         "<logs>/phantom/{study}.log",
     benchmark:
         "<benchmarks>/phantom/{study}.tsv"
-    params:
-        settings=phantom_of,
-        version=PHANTOM_VERSION,
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=memory_of,
-    conda:
-        "../../environment.yml"
+    params:
+        settings=phantom_of,
+        version=PHANTOM_VERSION,
     shell:
         "medidiff phantom petct {output.manifest} --study {wildcards.study}"
         " --settings {params.settings:q} --log {log}"

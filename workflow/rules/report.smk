@@ -7,21 +7,21 @@ rule page:
         results_of("evaluate"),
     output:
         page=report(
-            "<results>/report/{study}.html",
+            "<results>/report/studies/{study}.html",
             category="Studies",
             caption="../report/study.rst",
             labels={"study": "{study}"},
         ),
     log:
         "<logs>/page/{study}.log",
-    params:
-        results=CONFIG.folder("results"),
-        logs=CONFIG.folder("logs"),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=memory_of,
-    conda:
-        "../../environment.yml"
+    params:
+        results=results_folder,
+        logs=logs_folder,
     shell:
         "medidiff page {params.results:q} {params.logs:q} {output.page} --study {wildcards.study} --log {log}"
 
@@ -39,13 +39,13 @@ rule index:
     log:
         "<logs>/index/index.log",
     localrule: True
-    params:
-        results=CONFIG.folder("results"),
-        logs=CONFIG.folder("logs"),
-        title=CONFIG.title,
-        studies=list(ALL_STUDIES),
     conda:
         "../../environment.yml"
+    params:
+        results=results_folder,
+        logs=logs_folder,
+        title=CONFIG.title,
+        studies=list(ALL_STUDIES),
     shell:
         "medidiff index {params.results:q} {params.logs:q} {output.page} {output.table} --title {params.title:q}"
         " --log {log} {params.studies:q}"

@@ -10,14 +10,14 @@ rule segment:
         "<logs>/segment/{study}_{method}.log",
     benchmark:
         "<benchmarks>/segment/{study}_{method}.tsv"
-    params:
-        settings=CONFIG.segment.model_dump_json(exclude={"methods"}),
-        version=SEGMENT_VERSION,
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=memory_of,
-    conda:
-        "../../environment.yml"
+    params:
+        settings=settings_of,
+        version=SEGMENT_VERSION,
     shell:
         "medidiff segment {input.ct} {input.pet} {output.mask} --method {wildcards.method}"
         " --record {output.record} --study {wildcards.study} --settings {params.settings:q} --log {log}"
@@ -34,15 +34,17 @@ rule export:
         "<logs>/export/{study}_{method}.log",
     benchmark:
         "<benchmarks>/export/{study}_{method}.tsv"
-    params:
-        folder=folder_of,
-        series=series_of,
-        version=SEGMENT_VERSION,
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=memory_of,
-    conda:
-        "../../environment.yml"
+    params:
+        folder=folder_of,
+        series=series_of,
+        grid=CONFIG.segment.grid,
+        version=SEGMENT_VERSION,
     shell:
         "medidiff export {input.mask} {params.folder:q} {output.seg} --method {wildcards.method}"
+        " --grid {params.grid}"
         " --record {output.record} --study {wildcards.study} {params.series:q} --log {log}"
