@@ -1,0 +1,69 @@
+"""Written patients that several tests read, and a reader that knows only pydicom and the standard."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from medidiff.phantoms.dicom import write_patient
+from medidiff.phantoms.petct import make_patient
+from medidiff.phantoms.settings import PetCtPhantom
+
+
+@dataclass
+class PlainSeries:
+    headers: list  # pydicom data sets along the slice normal
+    stored: np.ndarray  # (column, row, slice)
+    affine: np.ndarray  # indices to RAS mm
+
+    @property
+    def values(self) -> np.ndarray:
+        slopes = np.array([float(h.RescaleSlope) for h in self.headers])
+        return self.stored * slopes + np.array([float(h.RescaleIntercept) for h in self.headers])
+
+
+def plain_series(folder: Path) -> PlainSeries:
+    headers = [pydicom.dcmread(path) for path in folder.glob("*.dcm")]
+    across, down = np.array(headers[0].ImageOrientationPatient, dtype=float).reshape(2, 3)
+    place = lambda h: np.array(h.ImagePositionPatient, dtype=float)
+    headers.sort(key=lambda h: np.cross(across, down) @ place(h))
+    row_gap, column_gap = (float(gap) for gap in headers[0].PixelSpacing)
+    step = (place(headers[-1]) - place(headers[0])) / (len(headers) - 1)
+    lps = np.eye(4)
+    lps[:3] = np.column_stack([across * column_gap, down * row_gap, step, place(headers[0])])
+    stored = np.stack([h.pixel_array.T.astype(float) for h in headers], axis=-1)
+    return PlainSeries(headers, stored, np.diag([-1.0, -1, 1, 1]) @ lps)
+
+
+@pytest.fixture(scope="session")
+def read_plainly():
+    return plain_series
+
+
+def small_settings(**changes) -> PetCtPhantom:
+    grids = dict(
+        ct_matrix=80, ct_slices=24, ct_spacing_mm=(2.0, 2.1, 4.5), pet_matrix=36, pet_slices=26, pet_spacing_mm=(4.5, 4.3, 4.0)
+    )
+    return PetCtPhantom(**{**grids, "seed": 5, "primaries": (1, 1), "nodes": (2, 3), **changes})
+
+
+@pytest.fixture(scope="session")
+def small():
+    return small_settings
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """Settings -> patient, manifest, folder; each is made once."""
+    made = {}
+
+    def write(**changes):
+        settings = small_settings(**changes)
+        if settings not in made:
+            folder, patient = tmp_path_factory.mktemp("patient") / "study", make_patient(settings)
+            made[settings] = patient, write_patient(patient, folder), folder
+        return made[settings]
+
+    return write
