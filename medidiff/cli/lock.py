@@ -22,15 +22,12 @@ def acquire(config: Path, *, take_over: bool) -> None:
     """
     STATE.mkdir(exist_ok=True)
     descriptor = os.open(STATE / "medidiff.lock", os.O_RDWR | os.O_CREAT, 0o666)
-    holder = last_run()
-    if not _locked(descriptor):
-        raise ConfigError(
-            f"this folder is in use by process {holder.get('pid')} on {holder.get('host')} since {holder.get('since')} "
-            f"({holder.get('config')}). Wait for it, or stop it with: kill {holder.get('pid')}"
-        )
+    try:
+        _refuse_or_clear(descriptor, last_run(), take_over=take_over)
+    except ConfigError:
+        os.close(descriptor)
+        raise
     os.set_inheritable(descriptor, True)
-    if _snakemake_locks():
-        _remove_locks(holder, take_over=take_over)
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     HOLDER.write_text(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": now, "config": str(config)}))
 
@@ -43,24 +40,20 @@ def last_run() -> dict:
         return {}
 
 
-def _locked(descriptor: int) -> bool:
+def _refuse_or_clear(descriptor: int, holder: dict, *, take_over: bool) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return False
-    return True
-
-
-def _snakemake_locks() -> list[Path]:
-    return list((STATE / "locks").glob("*"))
-
-
-def _remove_locks(holder: dict, *, take_over: bool) -> None:
-    here = holder.get("host") == platform.node()
+        raise ConfigError(
+            f"this folder is in use by process {holder.get('pid')} on {holder.get('host')} since {holder.get('since')} "
+            f"({holder.get('config')}). Wait for it, or stop it with: kill {holder.get('pid')}"
+        ) from None
+    if not list((STATE / "locks").glob("*")):
+        return
     others = _snakemakes_here()
     if others:
         raise ConfigError(f"snakemake is already running in this folder (process {', '.join(others)}). Wait for it or stop it.")
-    if not here and not take_over:
+    if holder.get("host") != platform.node() and not take_over:
         raise ConfigError(
             f"an earlier run on {holder.get('host', 'an unknown machine')} (process {holder.get('pid', 'unknown')}) left its "
             "lock. If it is not running any more, say so with --take-over."
