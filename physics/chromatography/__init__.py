@@ -1,0 +1,1 @@
+"""Chromatography: linear columns by Fourier inversion, competitive Langmuir columns, temperature programmes."""
