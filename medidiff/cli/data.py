@@ -1,5 +1,6 @@
 """`medidiff data ...`: public data by name."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -26,8 +27,7 @@ def list_() -> None:
             here = "yes"
         except ConfigError:
             here = ""
-        megabytes = sum(file.size for file in entry.files) / 1e6
-        table.add_row(name, entry.title, str(len(entry.files)), f"{megabytes:.0f}", entry.licence, here)
+        table.add_row(name, entry.title, str(len(entry.files)), f"{entry.size / 1e6:.0f}", entry.licence, here)
     Console().print(table)
 
 
@@ -36,8 +36,7 @@ def get(name: Name, subset: Subset = None) -> None:
     """Bring a data set here: from the folder MEDIDIFF_MIRROR, else downloaded, resumed and checked by SHA-256."""
     from medidiff import datasets
 
-    folder: Path = datasets.get(name, subset=tuple(subset or ()), progress=lambda text: typer.echo(text, err=True))
-    typer.echo(folder)
+    typer.echo(_with_progress(lambda progress: datasets.get(name, subset=tuple(subset or ()), progress=progress)))
 
 
 @app.command()
@@ -55,4 +54,17 @@ def show(name: Name) -> None:
     from medidiff import datasets
 
     entry = datasets.dataset(name)
-    typer.echo(f"{entry.title}\nsource: {entry.source}\nlicence: {entry.licence}\ncite: {entry.citation}")
+    source = entry.source
+    lines = [entry.title, f"source: {source.repository} at {source.commit}, {source.folder}", f"licence: {entry.licence}"]
+    lines += [f"derived: {entry.derived}"] if entry.derived else []
+    typer.echo("\n".join([*lines, *(f"cite: {line}" for line in entry.citation)]))
+
+
+def _with_progress(get: Callable[[Callable[[int, int], None]], Path]) -> Path:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        return get(lambda done, total: bar.update(task, completed=done, total=total))
