@@ -169,8 +169,12 @@ def _objection_to_series(header: PetHeader, first: float) -> str:
     return ""
 
 
+def _has_frame_times(header: PetHeader) -> np.ndarray:
+    return (header.frame_reference_s > 0) & (header.duration_s > 0) & ~np.isnan(header.acquisition_s)
+
+
 def _back_computed(header: PetHeader) -> np.ndarray:
-    usable = (header.frame_reference_s > 0) & (header.duration_s > 0) & ~np.isnan(header.acquisition_s)
+    usable = _has_frame_times(header)
     if not usable.any():
         return np.full(len(usable), math.nan)
     average = mean_activity_time_s(np.where(usable, header.duration_s, 1.0), half_life_s=header.half_life_s)
@@ -179,13 +183,14 @@ def _back_computed(header: PetHeader) -> np.ndarray:
 
 
 def _objection_to_back_computation(header: PetHeader) -> str:
-    reference, duration, acquisition = header.frame_reference_s, header.duration_s, header.acquisition_s
-    usable = (reference > 0) & (duration > 0)
+    usable = _has_frame_times(header)
     if not usable.any():
         return "FrameReferenceTime is 0 or absent"
+    reference, duration, acquisition = header.frame_reference_s, header.duration_s, header.acquisition_s
     if np.ptp(acquisition) == 0 and np.nanmax(reference) - np.nanmin(reference) > np.nanmax(duration):
         return "AcquisitionTime is the same for frames of different FrameReferenceTime"
-    if np.nanmax(np.abs(acquisition - header.series_s)) <= 2 and (reference[usable] > duration[usable] + 2).all():
+    begins_with_series = (acquisition - header.series_s >= -_SERIES_SLACK_S) & (acquisition - header.series_s <= 2)
+    if begins_with_series.all() and (reference[usable] > duration[usable] + 2).all():
         return "AcquisitionTime is the start of the series, not of the frame"
     return ""
 
