@@ -1,9 +1,9 @@
 """Settings of the segmentation room: which methods, on which grid, with which thresholds."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 RESULT_VERSION = 1  # raise when a method gives other voxels or numbers for the same input
 
@@ -25,9 +25,14 @@ class WatershedSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     smoothing_mm: float = Field(2.0, ge=0, le=20, description="Gaussian standard deviation before the gradient, mm, 0 to 20")
-    background_suv: float = Field(1.0, gt=0, le=100, description="below this SUV a voxel is a background marker, 0 to 100")
-    seed_suv: float = Field(2.5, gt=0, le=100, description="local maxima from this SUV on are lesion markers, 0 to 100")
-    seed_distance_mm: float = Field(8.0, gt=0, le=100, description="least distance between two lesion markers, mm, 0 to 100")
+    background_suv: float = Field(1.0, ge=0, le=100, description="smoothed SUV below which a voxel is background, 0 to 100")
+    seed_suv: float = Field(2.5, gt=0, le=100, description="smoothed SUV above which a voxel is lesion, 0 to 100")
+
+    @model_validator(mode="after")
+    def _markers_are_apart(self) -> Self:
+        if self.background_suv >= self.seed_suv:
+            raise ValueError(f"background_suv {self.background_suv:g} is not below seed_suv {self.seed_suv:g}")
+        return self
 
 
 class SegmentSettings(BaseModel):
