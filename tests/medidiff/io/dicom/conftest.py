@@ -32,7 +32,7 @@ SERIES = {
 
 @pytest.fixture(scope="session")
 def pet_headers() -> Callable[..., list[Dataset]]:
-    """A maker of PET headers: the default series of the IBSI objects with changed tags; None removes one, a list gives one per slice."""
+    """A maker of PET headers: the default IBSI object with changed tags; None removes one, a list gives one per slice."""
 
     def make(*, slices: int = 1, **changes: object) -> list[Dataset]:
         headers = []
