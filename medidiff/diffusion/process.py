@@ -42,9 +42,10 @@ class Process(ABC):
 
     def rates(self, time: Tensor) -> tuple[Tensor, Tensor]:
         """Time derivatives of `scale` and of `scale sigma`: the velocity is `rate0 x0 + rate1 n`."""
-        ones = torch.ones_like(time)
-        scale = torch.func.jvp(self.scale, (time,), (ones,))[1]
-        noise = torch.func.jvp(lambda t: self.scale(t) * self.sigma(t), (time,), (ones,))[1]
+        with torch.enable_grad():
+            free = time.detach().requires_grad_()
+            weights = torch.stack([self.scale(free), self.scale(free) * self.sigma(free)]) + 0 * free  # a constant has slope 0
+            scale, noise = (torch.autograd.grad(weight.sum(), free, retain_graph=True)[0] for weight in weights)
         return scale, noise
 
     def to_x(self, u: Tensor, sigma: Tensor, anchor: Tensor | None = None) -> Tensor:

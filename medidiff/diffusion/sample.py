@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 
 import safetensors
@@ -136,11 +136,20 @@ def check_state(state: State, last: State, grid: Tensor, limits: Limits) -> None
             raise NumericsError(f"left the noise shell at level {state.step}: rms {rms:.3g}, expected {expected:.2g}")
 
 
+def sampler_name(step: Step) -> str:
+    """The method with its options, as a saved state names it."""
+    if hasattr(step, "__name__"):
+        return step.__name__
+    options = {field.name: getattr(step, field.name) for field in fields(step)}
+    named = {name: sampler_name(value) if callable(value) else repr(value) for name, value in options.items()}
+    return f"{type(step).__name__}({', '.join(f'{name}={value}' for name, value in named.items())})"
+
+
 @dataclass(frozen=True)
 class Run:
     """What a saved state belongs to; a state may only go on in the same run."""
 
-    sampler: str  # the method with its options
+    sampler: str  # `sampler_name(step)`
     prior: str  # hash of the prior's weights
     seed: int
     grid: tuple[float, ...]  # levels, data unit
