@@ -17,6 +17,7 @@ from medidiff.io.volume import Grid, Volume
 Header = nibabel.Nifti1Header | nibabel.Nifti2Header
 
 _HEADER_KINDS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}  # bytes of the header: NIfTI-1, NIfTI-2
+_MAGIC = {348: b"n+1\0", 540: b"n+2\0"}  # header and voxels in one file
 _LARGEST_HEADER = 544  # header and the four bytes that announce extensions
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units: unknown is taken as mm, metre, mm, micrometre
 _DEFLATE_LIMIT = 1032  # deflate never expands further
@@ -111,10 +112,10 @@ def _parse_header(block: bytes, path: Path) -> Header:
             f"{path}: not a NIfTI file: expected a header of 348 or 540 bytes, its first bytes say {block[:4].hex()}."
         )
     header = _HEADER_KINDS[size](block[:size], check=False)
-    magic = bytes(header["magic"])[:3]
-    if magic not in (b"n+1", b"n+2"):
+    magic = header["magic"].tobytes()
+    if magic != _MAGIC[size]:
         raise DataError(
-            f"{path}: magic is {magic!r}, expected b'n+1' or b'n+2' (header and voxels in one file)."
+            f"{path}: magic is {magic!r}, expected {_MAGIC[size]!r} (header and voxels in one file)."
             " Convert an .hdr/.img pair or ANALYZE file to .nii.gz first."
         )
     return header
@@ -129,7 +130,7 @@ def _checked_layout(header: Header, path: Path) -> tuple[tuple[int, int, int], n
         raise DataError(f"{path}: holds {math.prod(dims[3:])} volumes (dim {dims}), expected one. Split it first.")
     try:
         dtype = header.get_data_dtype()
-    except HeaderDataError as error:
+    except KeyError as error:
         raise DataError(f"{path}: datatype code {int(header['datatype'])} is unknown.") from error
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise DataError(f"{path}: voxels are {dtype}, expected integers or float32/float64.")
@@ -198,11 +199,11 @@ def _choose_affine(header: Header, path: Path, prefer: str) -> np.ndarray:
 def _checked_affine(header: Header, path: Path, name: str) -> np.ndarray:
     try:
         affine = header.get_sform() if name == "sform" else _qform(header)
-    except HeaderDataError as error:
+    except (HeaderDataError, ValueError) as error:
         raise DataError(f"{path}: the qform cannot be used ({error}).") from error
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) <= 1e-6 * np.prod(lengths) or lengths.min() == 0:
-        raise DataError(f"{path}: the {name} is not an affine of space (zero, singular or not finite):\n{affine[:3]}")
+        raise DataError(f"{path}: the {name} is not an affine of space (zero, singular or not finite):\n{_shown(affine)}")
     return affine.astype(np.float64)
 
 
@@ -219,9 +220,13 @@ def _check_agreement(sform: np.ndarray, qform: np.ndarray, path: Path) -> None:
     apart = np.abs(sform - qform)[:3] / np.append(lengths, lengths.min())
     if apart.max() > 1e-3:
         raise DataError(
-            f"{path}: sform and qform differ by more than 0.001 voxel:\nsform\n{sform[:3]}\nqform\n{qform[:3]}\n"
+            f"{path}: sform and qform differ by more than 0.001 voxel:\nsform\n{_shown(sform)}\nqform\n{_shown(qform)}\n"
             'Say which one is right: prefer="sform" or prefer="qform".'
         )
+
+
+def _shown(affine: np.ndarray) -> str:
+    return np.array2string(affine[:3], precision=4, suppress_small=True)
 
 
 def _scaled(stored: np.ndarray, header: Header, path: Path) -> np.ndarray:
