@@ -71,6 +71,10 @@ def pet_header(vendor: Vendor, scan: Scan, *, slices: int, decay: str) -> Datase
     header.RandomsCorrectionMethod, header.ScatterCorrectionMethod = "DLYD", "model"
     header.AttenuationCorrectionMethod, header.CollimatorType = "CT", "NONE"
     header.RadiopharmaceuticalInformationSequence = Sequence([_injection(vendor, scan)])
+    posture = _code("102538003", "recumbent")
+    posture.PatientOrientationModifierCodeSequence = Sequence([_code("40199007", "supine")])
+    header.PatientOrientationCodeSequence = Sequence([posture])
+    header.PatientGantryRelationshipCodeSequence = Sequence([_code("102540008", "headfirst")])
     if vendor.units == "GML":
         header.SUVType = "BW"
     if vendor.units == "CNTS":
@@ -101,8 +105,7 @@ def pet_slice_header(vendor: Vendor, scan: Scan, k: int, *, decay: str) -> Datas
 
 
 def _injection(vendor: Vendor, scan: Scan) -> Dataset:
-    injection, nuclide = Dataset(), Dataset()
-    nuclide.CodeValue, nuclide.CodingSchemeDesignator, nuclide.CodeMeaning = "77004003", "SCT", "^18^Fluorine"
+    injection = Dataset()
     injection.Radiopharmaceutical = "Fluorodeoxyglucose"
     injection.RadiopharmaceuticalRoute = "IV"
     injection.RadiopharmaceuticalStartTime = dicom_time(scan.injected)
@@ -111,5 +114,11 @@ def _injection(vendor: Vendor, scan: Scan) -> Dataset:
     injection.RadionuclideTotalDose = str(int(scan.dose_bq))
     injection.RadionuclideHalfLife = str(HALF_LIFE_S)
     injection.RadionuclidePositronFraction = "0.97"
-    injection.RadionuclideCodeSequence = Sequence([nuclide])
+    injection.RadionuclideCodeSequence = Sequence([_code("77004003", "^18^Fluorine")])
     return injection
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "SCT", meaning
+    return code

@@ -44,7 +44,7 @@ def read_plainly():
 
 def small_settings(**changes) -> PetCtPhantom:
     grids = dict(
-        ct_matrix=80, ct_slices=24, ct_spacing_mm=(2.0, 2.1, 4.5), pet_matrix=36, pet_slices=26, pet_spacing_mm=(4.5, 4.3, 4.0)
+        ct_matrix=64, ct_slices=16, ct_spacing_mm=(2.5, 2.6, 7.0), pet_matrix=30, pet_slices=20, pet_spacing_mm=(5.4, 5.2, 5.0)
     )
     return PetCtPhantom(**{**grids, "seed": 5, "primaries": (1, 1), "nodes": (2, 3), **changes})
 
