@@ -37,6 +37,11 @@ class Stationary:
         """A draw of data plus noise of level sigma, made from white noise z (b, c, *space)."""
         return self._filtered(z, (self.power.to(z) + sigma**2).sqrt()) + self.mean.to(z)
 
+    def flow(self, u: Tensor, a: float, b: float) -> Tensor:
+        """The ODE's solution at level b from u at level a."""
+        power = self.power.to(u)
+        return self._filtered(u - self.mean.to(u), ((power + b**2) / (power + a**2)).sqrt()) + self.mean.to(u)
+
     def error(self, sigma: Tensor) -> Tensor:
         """Expected squared error per element of the denoised data under this Gaussian, as sigma."""
         level = sigma.reshape(-1, *[1] * self.power.ndim) ** 2
