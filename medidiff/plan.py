@@ -70,7 +70,7 @@ def _jobs_of(config: Config, name: str, study: Study) -> Iterator[Job]:
             yield job("export", f"segment/{method}.seg.json", method)
         if study.truth:
             yield job("evaluate", f"evaluate/{method}.json", method)
-    yield Job("page", name, "", results / "report" / "studies" / f"{name}.html", logs / "page" / f"{name}.log")
+    yield Job("page", name, "", results / "report" / f"{name}.html", logs / "page" / f"{name}.log")
 
 
 def _of_dataset(dataset: str, names: tuple[str, ...]) -> dict[str, Study]:

@@ -83,6 +83,8 @@ def _mistakes(study: Study, row: dict, folder: Path, before: dict[str, Study]) -
     found = []
     if not STUDY_NAME.fullmatch(study.study):
         found.append(f"study {study.study!r}: use letters, digits and hyphens only")
+    if study.study.lower() == "index":
+        found.append("study 'index': this name is taken by the index page of the report")
     if study.study in before:
         found.append(f"study {study.study!r} stands already in line {before[study.study].line}; names must be unique")
     if study.kind not in KINDS:

@@ -15,12 +15,12 @@ Subset = Annotated[list[str] | None, typer.Argument(help="only these studies or 
 def list_() -> None:
     """Show every data set: title, size, licence, and whether it is here."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from medidiff import datasets
     from medidiff.errors import ConfigError
 
-    table = Table("name", "title", "files", "MB", "licence", "here")
+    table = Table(Column("name", no_wrap=True), "title", "files", "MB", "licence", "here")
     for name, entry in datasets.catalogue().items():
         try:
             datasets.locate(name)

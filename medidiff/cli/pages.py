@@ -22,8 +22,8 @@ def report(config: Configuration = None) -> None:
     settings = read_config(known_configuration(config))
     results, logs = Path(settings.folder("results")), Path(settings.folder("logs"))
     studies = plan.studies_of(settings)
-    for name in studies:
-        write_study_page(results, logs, name, results / "report" / "studies" / f"{name}.html")
+    for name, study in studies.items():
+        write_study_page(results, logs, name, results / "report" / f"{name}.html", rejected=study.reason)
     index = write_index(results, logs, list(studies.values()), results / "report" / "index.html", title=settings.title)
     typer.echo(index)
 

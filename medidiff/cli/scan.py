@@ -47,7 +47,8 @@ def suv(
     pet: Annotated[str, typer.Option(help="SeriesInstanceUID; empty: the only one that fits")] = "",
 ) -> None:
     """Explain how the PET of a study becomes SUV: every value used, every possible reference time."""
-    from medidiff.io.dicom.suv import explain_suv
-    from medidiff.io.scan import find_petct
+    from medidiff.io.dicom.suv import suv_factors
+    from medidiff.io.dicom.suv_report import explain_suv
+    from medidiff.io.scan import find_pet
 
-    typer.echo(explain_suv(find_petct(folder, pet=pet).pet))
+    typer.echo(explain_suv(suv_factors(find_pet(folder, pet=pet).headers).report))

@@ -1,4 +1,7 @@
 # One page per study and an index of all.
+ruleorder: index > page
+
+
 rule page:
     input:
         results_of("convert"),
@@ -7,7 +10,7 @@ rule page:
         results_of("evaluate"),
     output:
         page=report(
-            "<results>/report/studies/{study}.html",
+            "<results>/report/{study}.html",
             category="Studies",
             caption="../report/study.rst",
             labels={"study": "{study}"},
