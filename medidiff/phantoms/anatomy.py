@@ -55,13 +55,13 @@ class Anatomy:
         """CT numbers (n,) HU without noise at RAS points (n, 3) mm."""
         layers = [(solid, solid.hu) for solid in self._solids() if solid.hu is not None]
         edge = lambda fraction, solid: sharp_edge(fraction, radius_mm=solid.mean_radius_mm, width_mm=CT_EDGE_MM)
-        return paint(points, layers, start=AIR_HU, edge=edge)
+        return paint(points, layers, start=AIR_HU, edge=edge, reach_mm=20 * CT_EDGE_MM)
 
     def uptake(self, points: np.ndarray) -> np.ndarray:
         """SUV (n,) without noise, after the point spread, at RAS points (n, 3) mm."""
         layers = [(solid, solid.suv) for solid in self._solids() if solid.suv is not None]
         edge = lambda fraction, solid: blurred_ball(fraction, radius_mm=solid.mean_radius_mm, sigma_mm=PET_SIGMA_MM)
-        return np.maximum(paint(points, layers, start=0.0, edge=edge), 0)
+        return np.maximum(paint(points, layers, start=0.0, edge=edge, reach_mm=6 * PET_SIGMA_MM), 0)
 
     def _solids(self) -> tuple[Ellipsoid, ...]:
         return (*self.healthy, *(lesion.solid for lesion in self.lesions))

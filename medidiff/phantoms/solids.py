@@ -1,6 +1,6 @@
 """Ellipsoids as continuous functions of position: the sharp X-ray edge, and the edge after the PET's blur."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +29,15 @@ class Ellipsoid:
 
     def radius_fraction(self, points: np.ndarray) -> np.ndarray:
         """The scale (n,) at which the grown or shrunken surface passes through each point (n, 3): 1 on the surface."""
+        return np.sqrt(self.squared_fraction(points))
+
+    def squared_fraction(self, points: np.ndarray) -> np.ndarray:
+        """Square of `radius_fraction`, float32."""
         local = (points - self.centre).astype(np.float32) @ (self.axes / self.radii).astype(np.float32)
-        return np.sqrt(np.einsum("nd,nd->n", local, local))
+        return np.einsum("nd,nd->n", local, local)
+
+
+Edge = Callable[[np.ndarray, Ellipsoid], np.ndarray]
 
 
 def sharp_edge(fraction: np.ndarray, *, radius_mm: float, width_mm: float) -> np.ndarray:
@@ -52,15 +59,18 @@ def blurred_ball(fraction: np.ndarray, *, radius_mm: float, sigma_mm: float) -> 
     return 0.5 * (erf(radius - r) + erf(radius + r)) - ridge / (2 * np.sqrt(np.pi) * r)
 
 
-def paint(points: np.ndarray, layers: Iterable[tuple[Ellipsoid, float]], *, start: float, edge) -> np.ndarray:
-    """Values (n,) at points (n, 3): each layer replaces what lies below it, in proportion to its edge function.
+def paint(points: np.ndarray, layers: Iterable[tuple[Ellipsoid, float]], *, start: float, edge: Edge, reach_mm: float):
+    """Values (n,) float32 at points (n, 3): each layer replaces what lies below it, in proportion to its edge function.
 
-    layers    (solid, value) from the outermost inwards
-    start     value outside everything
-    edge      radius fraction (n,), solid -> weight (n,) in 0 to 1
+    layers     (solid, value) from the outermost inwards
+    start      value outside everything
+    edge       radius fraction (n,), solid -> weight (n,) in 0 to 1
+    reach_mm   distance outside a solid beyond which its weight counts as 0
     """
     values = np.full(len(points), start, dtype=np.float32)
     for solid, value in layers:
-        weight = edge(solid.radius_fraction(points), solid)
-        values += weight.astype(np.float32) * (np.float32(value) - values)
+        squared = solid.squared_fraction(points)
+        near = np.flatnonzero(squared < (1 + reach_mm / solid.mean_radius_mm) ** 2)
+        weight = edge(np.sqrt(squared[near]), solid).astype(np.float32)
+        values[near] += weight * (np.float32(value) - values[near])
     return values

@@ -63,5 +63,5 @@ def test_inner_layers_replace_outer_ones_and_edges_pass_the_middle_value():
     outer, inner = oblique_ellipsoid(radii=np.full(3, 20.0)), oblique_ellipsoid(radii=np.full(3, 5.0))
     points = outer.centre + np.array([[0.0, 0, 0], [0, 12, 0], [0, 0, 20], [40, 0, 0]])
     edge = lambda fraction, solid: sharp_edge(fraction, radius_mm=solid.mean_radius_mm, width_mm=0.2)
-    values = paint(points, [(outer, 40.0), (inner, 70.0)], start=-1000.0, edge=edge)
+    values = paint(points, [(outer, 40.0), (inner, 70.0)], start=-1000.0, edge=edge, reach_mm=5.0)
     np.testing.assert_allclose(values, [70, 40, -480, -1000], atol=1e-2)
