@@ -24,14 +24,15 @@ class WatershedSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    smoothing_mm: float = Field(2.0, ge=0, le=20, description="Gaussian standard deviation before the gradient, mm, 0 to 20")
+    smoothing_mm: float = Field(3.0, ge=0, le=20, description="Gaussian standard deviation before the gradient, mm, 0 to 20")
     background_suv: float = Field(1.0, ge=0, le=100, description="smoothed SUV below which a voxel is background, 0 to 100")
-    seed_suv: float = Field(2.5, gt=0, le=100, description="smoothed SUV above which a voxel is lesion, 0 to 100")
+    hot_suv: float = Field(2.0, gt=0, le=100, description="smoothed SUV above which connected voxels are one hot part, 0 to 100")
+    seed_fraction: float = Field(0.3, gt=0, le=1, description="of a hot part's maximum, from which on it is lesion, 0 to 1")
 
     @model_validator(mode="after")
     def _markers_are_apart(self) -> Self:
-        if self.background_suv >= self.seed_suv:
-            raise ValueError(f"background_suv {self.background_suv:g} is not below seed_suv {self.seed_suv:g}")
+        if self.background_suv >= self.hot_suv:
+            raise ValueError(f"background_suv {self.background_suv:g} is not below hot_suv {self.hot_suv:g}")
         return self
 
 
