@@ -1,0 +1,127 @@
+"""The index of all studies: failed ones first, the methods compared, and every number as a table."""
+
+import os
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+
+from medidiff.io.atomic import write_text
+from medidiff.report.rendering import render_with_script
+from medidiff.report.study import STATES, Study, read_study
+from medidiff.report.wording import cell, is_prominent, label, ordered
+
+SORTED_BY = "dice"  # the lowest first
+LEFT, RIGHT, ROW = 124, 624, 30  # of the chart, pixels
+
+
+def write_index(
+    results: Path, logs: Path, studies: Iterable, out: Path, *, title: str = "medidiff", table: Path | None = None
+) -> Path:
+    """The index page; beside it, one line for each study and method as tab-separated text.
+
+    results   folder of `{study}/convert`, `{study}/segment`, `{study}/evaluate`
+    logs      folder of `{step}/{study}[_{method}].jsonl`
+    studies   names, or lines of the study table (whose rejected ones are listed with their reason)
+    out       the page; pages of studies are looked for beside it
+    title     headline
+    table     the tab-separated text; default `summary.tsv` beside the page
+    """
+    out = Path(out)
+    table = Path(table or out.with_name("summary.tsv"))
+    known = sorted((_read(results, logs, study) for study in studies), key=_order)
+    methods = sorted({method for study in known for method in study.methods})
+    measures = {(study.name, method): study.measures(method) for study in known for method in study.methods}
+    write_text(table, _table(known, measures))
+    summary, columns = _summary(methods, measures)
+    page = render_with_script(
+        "index.html",
+        "sort.js",
+        title=title,
+        counts=[(state, sum(study.state == state for study in known)) for state in STATES],
+        columns=_columns(methods),
+        rows=[_row(study, methods, measures, out) for study in known],
+        worst=label(SORTED_BY),
+        summary=summary,
+        summary_columns=columns,
+        chart=_chart(methods, measures),
+        table=os.path.relpath(table, out.parent),
+    )
+    write_text(out, page)
+    return out
+
+
+def _read(results: Path, logs: Path, study: object) -> Study:
+    if isinstance(study, str):
+        return read_study(results, logs, study)
+    reason = (study.reason or "rejected in the study table") if study.status == "reject" else ""
+    return read_study(results, logs, study.study, rejected=reason)
+
+
+def _order(study: Study) -> tuple:
+    return STATES.index(study.state), _worst(study), study.name
+
+
+def _worst(study: Study) -> float:
+    values = [study.measures(method).get(SORTED_BY) for method in study.methods]
+    return min((value for value in values if value is not None), default=float("inf"))
+
+
+def _columns(methods: list[str]) -> list[dict]:
+    numbers = [f"{label(SORTED_BY)} {method}" for method in methods] + ["warnings", "attempts", "time (s)", "memory (MB)"]
+    return [{"title": "study", "is_number": False}, {"title": "state", "is_number": False}] + [
+        {"title": title, "is_number": True} for title in numbers
+    ]
+
+
+def _row(study: Study, methods: list[str], measures: dict, out: Path) -> dict:
+    page = out.with_name(f"{study.name}.html")
+    seconds = [a.facts["seconds"] for a in study.attempts if isinstance(a.facts.get("seconds"), int | float)]
+    memory = [a.facts["peak_rss_mb"] for a in study.attempts if isinstance(a.facts.get("peak_rss_mb"), int | float)]
+    counts = [len(study.warnings), len(study.attempts), sum(seconds) if seconds else None, max(memory, default=None)]
+    return {
+        "study": study.name,
+        "page": page.name if page.is_file() else "",
+        "state": study.state,
+        "order": STATES.index(study.state),
+        "error": study.error,
+        "cells": [measures.get((study.name, method), {}).get(SORTED_BY) for method in methods] + counts,
+    }
+
+
+def _summary(methods: list[str], measures: dict) -> tuple[list[dict], list[str]]:
+    """Per method: number of studies, mean and median of every prominent number."""
+    names = ordered(name for values in measures.values() for name in values if is_prominent(name))[:4]
+    rows = []
+    for method in methods:
+        mine = [values for (_, other), values in measures.items() if other == method and values]
+        columns = {name: [values[name] for values in mine if name in values] for name in names}
+        if mine:
+            mean = {name: statistics.fmean(values) if values else None for name, values in columns.items()}
+            median = {name: statistics.median(values) if values else None for name, values in columns.items()}
+            rows.append({"method": method, "count": len(mine), "mean": mean, "median": median})
+    return rows, names
+
+
+def _chart(methods: list[str], measures: dict) -> dict | None:
+    rows = []
+    for method in methods:
+        dice = {study: v[SORTED_BY] for (study, other), v in measures.items() if other == method and SORTED_BY in v}
+        if dice:
+            dots = [{"x": _x(value), "study": study, "value": value} for study, value in sorted(dice.items())]
+            rows.append({"method": method, "y": 18 + ROW * len(rows), "dots": dots, "mean": _x(statistics.fmean(dice.values()))})
+    ticks = [(_x(tenth / 10), f"{tenth / 10:.1f}") for tenth in range(0, 11, 2)]
+    return {"rows": rows, "ticks": ticks, "height": ROW * len(rows) + 26} if rows else None
+
+
+def _x(value: float) -> float:
+    return round(LEFT + (RIGHT - LEFT) * value, 1)
+
+
+def _table(studies: list[Study], measures: dict) -> str:
+    names = ordered(name for values in measures.values() for name in values)
+    lines = [["study", "state", "method", *names, "error"]]
+    for study in studies:
+        for method in study.methods or [""]:
+            values = measures.get((study.name, method), {})
+            lines.append([study.name, study.state, method, *(values.get(name) for name in names), study.error])
+    return "".join("\t".join(map(cell, line)) + "\n" for line in lines)

@@ -1,0 +1,181 @@
+"""The page of one study: what went in, what was done, pictures, numbers, warnings, how to repeat, what went wrong."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from medidiff.io.atomic import write_text
+from medidiff.io.volume import Volume
+from medidiff.report import figures
+from medidiff.report.rendering import render
+from medidiff.report.scene import TRUTH, Scene, cubic_grid, read_scene
+from medidiff.report.study import Attempt, Study, command_line, flat, read_study
+from medidiff.report.viewer import BOTH_COLOUR, METHOD_COLOUR, VOXELS, write_viewer
+from medidiff.report.wording import is_prominent, ordered, quantity
+
+SIDES = "Radiological view: the patient's right is on the left; in the sagittal plane the front is on the left."
+UNITS = {"CT": "HU", "PET": "SUVbw"}
+
+
+def write_study_page(results: Path, logs: Path, name: str, out: Path, *, rejected: str = "") -> Path:
+    """The page of one study, from whatever its files hold; its figures and its viewer lie beside it.
+
+    results    folder of `{study}/convert`, `{study}/segment`, `{study}/evaluate`
+    logs       folder of `{step}/{study}[_{method}].jsonl`
+    name       of the study
+    out        the page; figures are `{stem}.planes.png` and so on
+    rejected   why the study table left the study out; empty when it did not
+    """
+    out = Path(out)
+    study = read_study(results, logs, name, rejected=rejected)
+    scene = read_scene(study)
+    page = render(
+        "page.html",
+        study=study,
+        notes=scene.notes,
+        tiles=list(_tiles(study, scene)),
+        pictures=list(_pictures(scene, out)),
+        legend=[(mask, colour) for mask, colour in figures.colours(scene.masks).items() if mask in scene.masks],
+        viewer=_viewer(study, scene, out),
+        numbers=_numbers(study, scene),
+        volumes=[_volume(volume_name, volume) for volume_name, volume in scene.images.items()],
+        facts=[(step, rows) for step in ("convert", "truth") if (rows := list(flat(study.numbers(step))))],
+        steps=[_step(task, method, record) for (task, method), record in study.records.items()],
+        attempts=[_attempt(attempt) for attempt in study.attempts],
+    )
+    write_text(out, page)
+    return out
+
+
+def _tiles(study: Study, scene: Scene) -> Iterator[dict]:
+    dice = {method: values["dice"] for method in study.methods if "dice" in (values := study.measures(method))}
+    if dice:
+        best = max(dice, key=dice.get)
+        yield {"name": f"best Dice, {best}", "value": quantity(dice[best])}
+    if TRUTH in scene.masks:
+        truth = scene.masks[TRUTH]
+        yield {"name": "volume of the truth", "value": f"{quantity(float(np.sum(truth.array > 0) * truth.grid.voxel_ml))} ml"}
+    if "PET" in scene.images:
+        yield {"name": "highest SUV", "value": quantity(float(scene.images["PET"].array.max()))}
+    if study.methods:
+        yield {"name": "methods", "value": len(study.methods)}
+    if study.records or study.attempts:
+        yield {"name": "warnings", "value": len(study.warnings) + len(scene.notes)}
+        yield {"name": "attempts", "value": len(study.attempts)}
+
+
+def _pictures(scene: Scene, out: Path) -> Iterator[dict]:
+    if scene.images:
+        low, high = figures.WINDOW_HU
+        shown = [f"CT in grey ({low:g} to {high:g} HU)"] if "CT" in scene.images else []
+        shown += ["PET in colour (SUVbw)"] if "PET" in scene.images else []
+        where = "the truth" if TRUTH in scene.masks else "the masks" if scene.masks else "the field of view"
+        yield _picture(out, "planes", figures.planes_figure, scene, f"{', '.join(shown)}, through the middle of {where}. {SIDES}")
+    if scene.images and scene.masks:
+        grey = "CT" if "CT" in scene.images else "PET"
+        yield _picture(
+            out, "lesion", figures.lesion_figure, scene, f"The same planes from near, over the {grey}, with every contour."
+        )
+    if "PET" in scene.images:
+        text = "Highest SUV along each line of sight, from the front and from the side, with the outline of every mask."
+        yield _picture(out, "projection", figures.projection_figure, scene, text)
+
+
+def _picture(out: Path, kind: str, draw: Callable[[Scene], Figure], scene: Scene, caption: str) -> dict:
+    figure = draw(scene)
+    path = figures.save(figure, out.with_name(f"{out.stem}.{kind}.png"))
+    width, height = (figure.get_size_inches() * figures.DPI).astype(int).tolist()
+    return {"file": path.name, "caption": caption, "alt": caption, "width": width, "height": height}
+
+
+def _viewer(study: Study, scene: Scene, out: Path) -> dict | None:
+    if not scene.images:
+        return None
+    method = _shown_method(study, scene)
+    path = out.with_name(f"{out.stem}.viewer.html")
+    edge_mm = write_viewer(scene, method, path)
+    finest = min(scene.reference.spacing_mm)
+    coarser = f", sampled down from {finest:.3g} mm for the browser" if edge_mm > finest * 1.001 else ""
+    colours = {f"{TRUTH} only": figures.TRUTH_COLOUR, f"{method} only": METHOD_COLOUR, "both": BOTH_COLOUR}
+    if TRUTH not in scene.masks or not method:
+        colours = {TRUTH: figures.TRUTH_COLOUR} if TRUTH in scene.masks else {method: METHOD_COLOUR} if method else {}
+    nx, ny, nz = cubic_grid(scene.reference, voxels=VOXELS).shape
+    return {
+        "file": path.name,
+        "legend": list(colours.items()),
+        "shape": f"{ny + 2 * nx} / {round(1.25 * max(ny, nz))}",
+        "caption": f"Click to move; positions are RAS millimetres, voxels {edge_mm:.3g} mm{coarser}. R and L name the patient's"
+        " sides; here the sagittal plane has the front on the right.",
+    }
+
+
+def _shown_method(study: Study, scene: Scene) -> str:
+    """The method with the highest Dice, else the first; "" where there is no mask."""
+    methods = [name for name in scene.masks if name != TRUTH]
+    return max(methods, key=lambda name: study.measures(name).get("dice", -1.0), default="")
+
+
+def _numbers(study: Study, scene: Scene) -> dict:
+    paint = figures.colours(scene.masks)
+    rows = [
+        {"method": method, "colour": paint.get(method, "transparent"), "cells": values}
+        for method in study.methods
+        if (values := study.measures(method))
+    ]
+    names = ordered(name for row in rows for name in row["cells"])
+    columns = [name for name in names if is_prominent(name)][:8]
+    return {"rows": rows, "columns": columns, "more": [name for name in names if name not in columns]}
+
+
+def _volume(name: str, volume: Volume) -> dict:
+    low, high = float(volume.array.min()), float(volume.array.max())
+    return {
+        "name": name,
+        "shape": volume.grid.shape,
+        "spacing": volume.grid.spacing_mm,
+        "size": [float(n * d) for n, d in zip(volume.grid.shape, volume.grid.spacing_mm)],
+        "orientation": volume.grid.orientation,
+        "span": f"{quantity(low)} to {quantity(high)} {UNITS[name]}",
+    }
+
+
+def _step(task: str, method: str, record: dict) -> dict:
+    rows = [(f"settings: {key}", value) for key, value in flat(record.get("settings"))]
+    rows += [("result version", record.get("result_version")), ("seed", record.get("seed")), ("commit", record.get("commit"))]
+    rows.append(("versions", ", ".join(f"{key} {value}" for key, value in flat(record.get("versions")))))
+    rows += [(f"input {_text(item, 'path')}", _text(item, "sha256")) for item in record.get("inputs") or []]
+    result = record.get("result") if isinstance(record.get("result"), dict) else {}
+    rows += [(f"output {key}", value) for key, value in (result.get("outputs") or {}).items()]
+    run = record.get("run") if isinstance(record.get("run"), dict) else {}
+    took = f"{quantity(run['seconds'])} s" if "seconds" in run else ""
+    name = f"{task} {method}".strip()
+    return {
+        "name": name,
+        "took": took,
+        "command": command_line(record.get("command")),
+        "rows": [row for row in rows if row[1] != ""],
+    }
+
+
+def _text(item: object, key: str) -> str:
+    return str(item.get(key, "")) if isinstance(item, dict) else json.dumps(item)
+
+
+def _attempt(attempt: Attempt) -> dict:
+    facts = attempt.facts
+    seconds, memory = facts.get("seconds"), facts.get("peak_rss_mb")
+    job = f"Slurm job {facts['slurm_job']}" if facts.get("slurm_job") else ""
+    gpu = f"GPU {facts['gpu']}" if facts.get("gpu") else ""
+    return {
+        "step": f"{attempt.step} {attempt.method}".strip(),
+        "number": facts.get("attempt", ""),
+        "outcome": attempt.outcome,
+        "start": str(facts.get("start", "")).replace("T", " "),
+        "seconds": f"{quantity(seconds)} s" if seconds is not None else "–",
+        "memory": f"{quantity(memory)} MB" if memory is not None else "–",
+        "where": ", ".join(filter(None, [str(facts.get("host") or ""), job, gpu])),
+        "log_tail": facts.get("log_tail") if attempt.outcome == "failed" else None,
+    }
