@@ -146,8 +146,10 @@ class Mixture:
         offset, along = self.projected(flat)
         total, rest = self.spectrum(sigma)
         d, r = self.factors.shape[1:]
-        outside = (offset**2).sum(-1) - (along**2).sum(-1)
-        mahalanobis = (along**2 / total).sum(-1) + outside / rest[..., 0]
+        mahalanobis = (along**2 / total).sum(-1)
+        if r < d:  # the part outside the modes as a vector: a difference of squares would be ruled by rounding at small sigma
+            outside = offset - torch.einsum("bkr,kdr->bkd", along, self.modes[0])
+            mahalanobis = mahalanobis + (outside**2).sum(-1) / rest[..., 0]
         log_det = total.log().sum(-1) + (d - r) * rest[..., 0].log()
         return self.weights.log() - (mahalanobis + log_det + d * math.log(2 * math.pi)) / 2
 

@@ -29,6 +29,15 @@ def pp2m(denoiser: Denoiser, state: State, grid: Tensor, noise: Noise) -> State:
         r = h_prev / h;   Dt = (1 + 1/2r) D - (1/2r) D_1;   u' = (b/a) u + (1 - exp(-h)) Dt
 
     DPM-Solver++(2M), Lu 2022b (arXiv 2211.01095), algorithm 2. One call, order 2; equals UniP-2.
+
+    >>> from medidiff.diffusion.exact import Gaussian
+    >>> from medidiff.diffusion.grid import karras
+    >>> from medidiff.diffusion.sample import sample
+    >>> prior = Gaussian(mean=torch.zeros(3), variance=torch.tensor([0.1, 1.0, 4.0]))
+    >>> u = 80 * Noise(seed=0)(step=0, like=torch.empty(5, 3, dtype=torch.float64))
+    >>> x = sample(prior, u, karras(64, smin=0.01, smax=80.0), pp2m)
+    >>> bool((x - prior.flow(u, 80.0, 0.01)).abs().max() < 0.02)
+    True
     """
     a, b = levels(grid, state.step)
     denoised = predict(denoiser, state.u, a)

@@ -159,7 +159,7 @@ def save_state(state: State, run: Run) -> bytes:
     """The state and its run as the bytes of one safetensors file, equal bytes for equal states; write them with a rename."""
     tensors = {"u": state.u, **{f"history-{index}": tensor for index, tensor in enumerate(state.history)}}
     card = json.dumps({"step": state.step, "run": asdict(run)}, sort_keys=True)
-    return safetensors.torch.save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, {"card": card})
+    return safetensors.torch.save({name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, {"card": card})
 
 
 def load_state(content: bytes, run: Run) -> State:
