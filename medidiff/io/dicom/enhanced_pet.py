@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 from pydicom.dataset import Dataset
 
-from medidiff.errors import DataError
-
 _SHARED, _PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 # UCUM code of the real-world value: Units and SUVType of a classic header (DICOM CID 84 and 85)
 _UNITS = {
@@ -29,14 +27,14 @@ _ITEMS = (
 
 
 def classic_headers(headers: Sequence[Dataset]) -> list[Dataset]:
-    """The headers themselves where they are classic; one header per frame of the one enhanced multi-frame object.
+    """The headers with every enhanced multi-frame object replaced by one classic header per frame, in stored order.
 
     Units come from the real-world value mapping, CorrectedImage from the correction flags, times from the frame content.
-    Raises DataError where the mapping and the pixel value transformation give different values.
     """
-    if len(headers) != 1 or _PER_FRAME not in headers[0]:
-        return list(headers)
-    whole = headers[0]
+    return [classic for header in headers for classic in (_frames(header) if _PER_FRAME in header else [header])]
+
+
+def _frames(whole: Dataset) -> list[Dataset]:
     shared = (whole.get(_SHARED) or [Dataset()])[0]
     return [_frame_header(whole, shared, frame) for frame in whole[_PER_FRAME].value]
 
@@ -49,24 +47,14 @@ def _frame_header(whole: Dataset, shared: Dataset, frame: Dataset) -> Dataset:
     items = {name: (frame.get(name) or shared.get(name) or [Dataset()])[0] for name in _ITEMS}
     for name in ("UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence"):
         flat.update(items[name])
-    flat.RescaleIntercept = items["PixelValueTransformationSequence"].get("RescaleIntercept", 0)
-    _set_units(flat, items["RealWorldValueMappingSequence"], items["PixelValueTransformationSequence"])
+    mapping, transformation = items["RealWorldValueMappingSequence"], items["PixelValueTransformationSequence"]
+    flat.RescaleIntercept = mapping.get("RealWorldValueIntercept", transformation.get("RescaleIntercept", 0))
+    if "Units" not in flat and "MeasurementUnitsCodeSequence" in mapping:
+        code = str(mapping.MeasurementUnitsCodeSequence[0].get("CodeValue", ""))
+        flat.Units, flat.SUVType = _UNITS.get(code, (code, ""))
     _set_corrections(flat)
     _set_times(flat, items["FrameContentSequence"])
     return flat
-
-
-def _set_units(flat: Dataset, mapping: Dataset, transformation: Dataset) -> None:
-    if "Units" in flat or "MeasurementUnitsCodeSequence" not in mapping:
-        return
-    code = str(mapping.MeasurementUnitsCodeSequence[0].get("CodeValue", ""))
-    flat.Units, flat.SUVType = _UNITS.get(code, (code, ""))
-    real, stored = mapping.get("RealWorldValueSlope"), transformation.get("RescaleSlope")
-    if real is not None and stored is not None and abs(float(real) - float(stored)) > 1e-6 * abs(float(real)):
-        raise DataError(
-            f"PET series: the real-world value slope is {float(real):g} and the rescale slope {float(stored):g}, expected "
-            "the same. Which of them gives the unit is unclear; export the series as classic PET."
-        )
 
 
 def _set_corrections(flat: Dataset) -> None:
