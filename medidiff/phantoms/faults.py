@@ -160,6 +160,19 @@ def _add_secondary_capture(folder: Path) -> None:
     save_dicom(capture, folder / "CT" / "capture.dcm")
 
 
+def _add_pet(change: Change) -> Fault:
+    """A second PET series beside the first, with the same slices under other UIDs."""
+
+    def damage(folder: Path) -> None:
+        for path, header in _slices(folder, "PET"):
+            header.SeriesInstanceUID = make_uid(header.SeriesInstanceUID, "second")
+            header.SOPInstanceUID = make_uid(header.SOPInstanceUID, "second")
+            change(header)
+            save_dicom(header, path.with_name(f"second-{path.name}"))
+
+    return damage
+
+
 def _add_junk(folder: Path) -> None:
     (folder / "CT" / "Thumbs.db").write_bytes(bytes(range(256)) * 40)
     (folder / "README.txt").write_text("not an image\n")
@@ -184,11 +197,11 @@ def _swell(header: Dataset) -> None:
 TOLERATED = frozenset(
     {
         "repeated-slice",
-        "gantry-tilt",
         "junk-file",
         "mixed-series",
         "localiser",
         "secondary-capture",
+        "uncorrected-pet-beside",
         "weight-in-grams",
         "dose-in-megabecquerel",
     }
@@ -214,6 +227,9 @@ FAULTS: dict[str, Fault] = {
     "localiser": _add_localiser,
     "secondary-capture": _add_secondary_capture,
     "wrong-modality": _in_all("PET", _set(Modality="OT")),
+    "second-pet": _add_pet(_set(SeriesNumber=4)),
+    "uncorrected-pet-beside": _add_pet(_set(CorrectedImage=["DECY", "DTIM", "RAN", "NORM"], SeriesDescription="PET NAC")),
+    "other-patient": _in_all("PET", _set(PatientID="PHANTOM-OTHER")),
     "other-frame-of-reference": _in_all("PET", _set(FrameOfReferenceUID=make_uid("another frame"))),
     # what SUV needs
     "missing-weight": _in_all("PET", _drop("PatientWeight")),
