@@ -9,14 +9,14 @@ import numpy as np
 from pydicom.dataset import FileDataset
 
 from medidiff.errors import DataError
-from medidiff.io.dicom.fields import text, value
+from medidiff.io.dicom.fields import numbers, text, value
 from medidiff.io.dicom.geometry import sorted_along_normal, stack_affine
 from medidiff.io.dicom.index import Instance, Skipped
 from medidiff.io.dicom.kinds import kind_problem
 from medidiff.io.dicom.mosaic import is_mosaic, tile_planes
 from medidiff.io.dicom.multiframe import frame_planes, is_enhanced
 from medidiff.io.dicom.pixels import lossy_note
-from medidiff.io.dicom.planes import Plane, single_plane
+from medidiff.io.dicom.planes import Plane, checked_orientation, single_plane
 from medidiff.io.dicom.repeats import drop_repeats, interleaving_problem
 from medidiff.io.dicom.spacing import spacing_problem, tilt_problem, unevenness_note
 
@@ -226,11 +226,13 @@ def _continues(stack: Series, fragment: Series) -> bool:
         return False
     from_ras = np.linalg.inv(stack_affine(stack.planes))
     for header in fragment.headers:
-        position = value(header, "ImagePositionPatient")
-        if position is None or len(position) != 3:
+        try:
+            x, y, z = numbers(header, "ImagePositionPatient", 3, name="")
+        except DataError:
             continue
-        x, y, z = (float(part) for part in position)
         index = from_ras @ (-x, -y, z, 1)
+        if _is_turned(stack, header):
+            continue
         if (
             np.abs(index[:3] - np.round(index[:3])).max() < 0.02
             and np.abs(index[:2]).max() < 0.5
@@ -238,6 +240,15 @@ def _continues(stack: Series, fragment: Series) -> bool:
         ):
             return True
     return False
+
+
+def _is_turned(stack: Series, header: FileDataset) -> bool:
+    """Whether an image has a sound orientation that is clearly another one than that of the stack, as localisers have."""
+    try:
+        cosines = checked_orientation(numbers(header, "ImageOrientationPatient", 6, name=""), name="")
+    except DataError:
+        return False
+    return bool(np.abs(np.array(cosines) - stack.planes[0].orientation).max() > 0.05)
 
 
 def _with_lost_files(series: Series, instances: list[Instance], damaged: list[Skipped]) -> Series:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from pydicom.dataset import FileDataset
 from pydicom.uid import UID
@@ -13,7 +14,8 @@ from pydicom.uid import UID
 from medidiff.errors import DataError
 from medidiff.io.dicom.fields import text, value
 from medidiff.io.dicom.integrity import check_pixels
-from medidiff.io.dicom.source import has_preamble, may_be_bare, open_source
+from medidiff.io.dicom.kinds import CLASS_OF
+from medidiff.io.dicom.source import Source, has_preamble, may_be_bare, open_source
 
 DICOMDIR = "1.2.840.10008.1.3.10"
 
@@ -107,6 +109,8 @@ def _read(path: Path, name: str) -> Instance | Skipped:
         with open_source(path, name=name) as (source, stream):
             if text(source.header.file_meta, "MediaStorageSOPClassUID") == DICOMDIR:
                 return Skipped(name, "a DICOMDIR; the files it lists are read directly")
+            if _is_cut(source):
+                return Skipped(name, "the header ends before it describes an image: the file is cut", True, True)
             problem = ""
             if value(source.header, "Rows") is not None or source.pixels_at >= 0:
                 problem = _problem(source, stream, name)
@@ -116,7 +120,14 @@ def _read(path: Path, name: str) -> Instance | Skipped:
         return Skipped(name, reason, is_damaged_dicom=has_preamble(start), says_dicom=has_preamble(start))
 
 
-def _problem(source, stream, name: str) -> str:
+def _is_cut(source: Source) -> bool:
+    """Whether the file says to be a slice but its header breaks off."""
+    classes = text(source.header.file_meta, "MediaStorageSOPClassUID"), text(source.header, "SOPClassUID")
+    is_slice = any(sop_class in CLASS_OF for sop_class in classes)
+    return is_slice and (value(source.header, "Rows") is None or not text(source.header, "SeriesInstanceUID"))
+
+
+def _problem(source: Source, stream: BinaryIO, name: str) -> str:
     try:
         check_pixels(source, stream, name=name)
     except DataError as error:

@@ -7,7 +7,7 @@ from medidiff.io.dicom.multiframe import is_enhanced
 
 READABLE = ("CT", "PT", "MR")
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-_CLASS_OF = {
+CLASS_OF = {  # modality of the storage classes of slices and volumes
     "1.2.840.10008.5.1.4.1.1.2": "CT",
     "1.2.840.10008.5.1.4.1.1.2.1": "CT",
     "1.2.840.10008.5.1.4.1.1.2.2": "CT",
@@ -44,8 +44,8 @@ def kind_problem(header: Dataset, count: int) -> str:
             return f"{meaning} ({images}, ImageType {word}), not slices of a volume. Choose the original series."
     if modality not in READABLE:
         return f"modality {modality or 'missing'} ({images}); expected CT, PT or MR. Choose another series."
-    if _CLASS_OF.get(sop_class, modality) != modality:
-        meant = _CLASS_OF[sop_class]
+    if CLASS_OF.get(sop_class, modality) != modality:
+        meant = CLASS_OF[sop_class]
         return f"Modality says {modality}, SOPClassUID says {meant} ({images}). The headers are wrong; export the series again."
     colour = text(header, "PhotometricInterpretation")
     if colour not in ("", "MONOCHROME1", "MONOCHROME2"):

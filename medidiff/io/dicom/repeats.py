@@ -99,7 +99,7 @@ def _conflict(groups: list[list[Plane]], group: list[Plane], one: Plane, other: 
             meaning = _MEANING.get(keyword, "several images in time")
             return (
                 f"{len(several)} of {len(groups)} positions hold {max(several)} different images, told apart by {keyword} "
-                f"({', '.join(values[:4])}): {meaning}, not one volume (as {where}). {_ADVICE}"
+                f"({', '.join(sorted(values)[:4])}): {meaning}, not one volume (as {where}). {_ADVICE}"
             )
     return (
         f"{len(several)} of {len(groups)} positions hold up to {max(several)} different images, and no element tells them apart "
