@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 from scipy.spatial.transform import Rotation
 from scipy.special import expit
 
@@ -67,7 +68,7 @@ class Anatomy:
         return (*self.healthy, *(lesion.solid for lesion in self.lesions))
 
 
-def draw_anatomy(difficulty: str, *, primaries: tuple[int, int], nodes: tuple[int, int], generator) -> Anatomy:
+def draw_anatomy(difficulty: str, *, primaries: tuple[int, int], nodes: tuple[int, int], generator: Generator) -> Anatomy:
     """A random patient.
 
     difficulty   easy, default or hard
@@ -78,18 +79,18 @@ def draw_anatomy(difficulty: str, *, primaries: tuple[int, int], nodes: tuple[in
     contrast = CONTRASTS[difficulty]
     centre = generator.uniform([-8, -40, -700], [8, 40, 300])
     size = generator.uniform(0.92, 1.08)
-    healthy = _healthy(centre, size, contrast, generator)
+    healthy = _healthy(contrast, centre=centre, size=size, generator=generator)
     lesions = []
     if generator.integers(primaries[0], primaries[1], endpoint=True):
-        lesions.append(_primary(centre, size, contrast, generator))
+        lesions.append(_primary(contrast, centre=centre, size=size, generator=generator))
     count = generator.integers(nodes[0], nodes[1], endpoint=True)
     grey = generator.random() < contrast.grey_odds
     for index, place in enumerate(_node_places(generator)[:count]):
-        lesions.append(_node(centre + size * place, contrast, grey and index == count - 1, generator))
+        lesions.append(_node(contrast, centre=centre + size * place, is_grey=grey and index == count - 1, generator=generator))
     return Anatomy(healthy, tuple(lesions), centre)
 
 
-def _healthy(centre, size, contrast: Contrast, generator) -> tuple[Ellipsoid, ...]:
+def _healthy(contrast: Contrast, *, centre: np.ndarray, size: float, generator: Generator) -> tuple[Ellipsoid, ...]:
     def solid(place, radii, hu, suv):
         return Ellipsoid(centre + size * np.array(place, float), size * np.array(radii, float), np.eye(3), hu, suv)
 
@@ -109,24 +110,24 @@ def _healthy(centre, size, contrast: Contrast, generator) -> tuple[Ellipsoid, ..
     return body, brain, jaw, mouth, spine, airway, *pairs
 
 
-def _primary(centre, size, contrast: Contrast, generator) -> Lesion:
+def _primary(contrast: Contrast, *, centre: np.ndarray, size: float, generator: Generator) -> Lesion:
     place = np.array(
         [generator.choice([-1, 1]) * generator.uniform(18, 24), generator.uniform(14, 22), generator.uniform(-14, 2)]
     )
     radii = generator.uniform(9, 15, size=3)
-    axes = Rotation.random(random_state=generator).as_matrix()
+    axes = Rotation.random(None, generator).as_matrix()
     return Lesion("GTVp", Ellipsoid(centre + size * place, radii, axes, TUMOUR_HU, generator.uniform(*contrast.tumour_suv)), 1.0)
 
 
-def _node_places(generator) -> np.ndarray:
+def _node_places(generator: Generator) -> np.ndarray:
     # six stations of the neck, 24 mm or more apart and clear of the primary; shuffled
     stations = np.array([[side * x, y, z] for side in (-1, 1) for x, y, z in ((44, -14, 24), (46, -20, -12), (36, -24, -46))])
     return generator.permutation(stations + generator.uniform(-2, 2, size=stations.shape))
 
 
-def _node(centre, contrast: Contrast, is_grey: bool, generator) -> Lesion:
+def _node(contrast: Contrast, *, centre: np.ndarray, is_grey: bool, generator: Generator) -> Lesion:
     radii = generator.uniform(*contrast.node_radius_mm) * generator.uniform(0.85, 1.15, size=3)
-    axes = Rotation.random(random_state=generator).as_matrix()
+    axes = Rotation.random(None, generator).as_matrix()
     certain_suv, grey_suv = generator.uniform(*contrast.tumour_suv), generator.uniform(GREY_SUV - 1, GREY_SUV + 1)
     suv = grey_suv if is_grey else certain_suv
     probability = float(expit((suv - GREY_SUV) / GREY_WIDTH)) if is_grey else 1.0

@@ -44,11 +44,11 @@ def write_patient(patient: Patient, folder: Path) -> Manifest:
     scan = draw_scan(patient.settings, lag_s=vendor.lag_s)
     per_suv = stored_per_suv(vendor, scan, slices=patient.pet.array.shape[2], decay=patient.settings.decay)
     with _new_folder(folder) as temporary:
-        ct = _write_ct(patient, temporary / "CT", scan)
-        pet = _write_pet(patient, temporary / "PET", scan, per_suv)
+        ct = _write_ct(patient, temporary / "CT", scan=scan)
+        pet = _write_pet(patient, temporary / "PET", scan=scan, per_suv=per_suv)
         for name, series, truth in (("CT", ct, patient.truth_ct), ("PET", pet, patient.truth_pet)):
             write_rtstruct(truth_margins(patient, truth), series, temporary / "RTSTRUCT" / f"{name}.dcm", label=f"GTV on {name}")
-        manifest = _manifest(patient, ct, pet, per_suv).model_copy(update={"files": hash_files(temporary)})
+        manifest = _manifest(patient, ct=ct, pet=pet, per_suv=per_suv).model_copy(update={"files": hash_files(temporary)})
         write_text(temporary / "manifest.json", manifest.model_dump_json(indent=1) + "\n")
     return manifest
 
@@ -58,12 +58,12 @@ def truth_margins(patient: Patient, truth: Volume) -> dict[str, np.ndarray]:
     points, pixel_mm = grid_points(truth.grid), min(truth.grid.spacing_mm[:2])
     margins = {}
     for name, label in LABELS.items():
-        depth = np.abs(median_margin(patient.anatomy.lesions, points, name)).reshape(truth.array.shape) / pixel_mm
+        depth = np.abs(median_margin(patient.anatomy.lesions, points, label=name)).reshape(truth.array.shape) / pixel_mm
         margins[name] = np.where(truth.array == label, 1, -1) * np.maximum(depth, 1e-3)
     return margins
 
 
-def _write_ct(patient: Patient, folder: Path, scan: Scan) -> WrittenSeries:
+def _write_ct(patient: Patient, folder: Path, *, scan: Scan) -> WrittenSeries:
     header = Dataset()
     header.SeriesDescription, header.ConvolutionKernel = "CT digital phantom", "ANALYTIC"
     header.SeriesDate = header.AcquisitionDate = header.ContentDate = dicom_date(scan.reference - CT_LEAD)
@@ -71,15 +71,15 @@ def _write_ct(patient: Patient, folder: Path, scan: Scan) -> WrittenSeries:
     return write_series(patient.ct, folder, modality="CT", study=scan.study, header=header, per_slice=no_details)
 
 
-def _write_pet(patient: Patient, folder: Path, scan: Scan, per_suv: np.ndarray) -> WrittenSeries:
+def _write_pet(patient: Patient, folder: Path, *, scan: Scan, per_suv: np.ndarray) -> WrittenSeries:
     vendor, decay = VENDORS[patient.settings.vendor], patient.settings.decay
     values = patient.pet.with_array(patient.pet.array.astype(np.float64) * per_suv)
     header = pet_header(vendor, scan, slices=len(per_suv), decay=decay)
-    per_slice = lambda k: pet_slice_header(vendor, scan, k, decay=decay)
+    per_slice = lambda k: pet_slice_header(vendor, scan, k=k, decay=decay)
     return write_series(values, folder, modality="PT", study=scan.study, header=header, per_slice=per_slice)
 
 
-def _manifest(patient: Patient, ct: WrittenSeries, pet: WrittenSeries, per_suv: np.ndarray) -> Manifest:
+def _manifest(patient: Patient, *, ct: WrittenSeries, pet: WrittenSeries, per_suv: np.ndarray) -> Manifest:
     facts = [
         LesionFacts(
             label=lesion.label,

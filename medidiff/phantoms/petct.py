@@ -57,7 +57,7 @@ def make_patient(settings: PetCtPhantom) -> Patient:
     )
 
 
-def scanner_grids(settings: PetCtPhantom, centre: np.ndarray, *, generator) -> tuple[Grid, Grid]:
+def scanner_grids(settings: PetCtPhantom, centre: np.ndarray, *, generator: np.random.Generator) -> tuple[Grid, Grid]:
     """The CT and the PET grid around the middle of the neck, the PET shifted by up to 2 mm; index i runs to the left,
     j to the back, k upwards, all turned by `turn_deg`; the CT's slices lean by `tilt_deg` while k still runs straight up."""
     turn = Rotation.from_euler("xyz", settings.turn_deg, degrees=True).as_matrix()

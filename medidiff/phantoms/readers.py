@@ -13,17 +13,17 @@ SIZE_SPREAD = 0.08  # standard deviation of the logarithm of a reader's radius
 def median_outline(lesions: Sequence[Lesion], points: np.ndarray) -> np.ndarray:
     """Labels (n,) uint8 of the median reader: true size, and every lesion that at least half of the readers call tumour."""
     sizes, calls = np.ones(1), np.array([[lesion.probability >= 0.5 for lesion in lesions]], dtype=bool)
-    return _outlines(lesions, points, sizes, calls)[0]
+    return _outlines(lesions, points, sizes=sizes, calls=calls)[0]
 
 
-def draw_outlines(lesions: Sequence[Lesion], points: np.ndarray, *, count: int, generator) -> np.ndarray:
+def draw_outlines(lesions: Sequence[Lesion], points: np.ndarray, *, count: int, generator: np.random.Generator) -> np.ndarray:
     """Labels (count, n) uint8 by independent readers.
 
     Each reader has one size factor exp(N(0, 0.08²)) for all radii, and calls lesion l tumour with its probability.
     """
     sizes = np.exp(SIZE_SPREAD * generator.standard_normal(count))
     calls = generator.random((count, len(lesions))) < np.array([lesion.probability for lesion in lesions])
-    return _outlines(lesions, points, sizes, calls)
+    return _outlines(lesions, points, sizes=sizes, calls=calls)
 
 
 def outline_probability(lesions: Sequence[Lesion], points: np.ndarray) -> np.ndarray:
@@ -45,7 +45,7 @@ def outline_probability(lesions: Sequence[Lesion], points: np.ndarray) -> np.nda
     return (called * before * reached).sum(axis=0)
 
 
-def _outlines(lesions, points, sizes, calls) -> np.ndarray:
+def _outlines(lesions: Sequence[Lesion], points: np.ndarray, *, sizes: np.ndarray, calls: np.ndarray) -> np.ndarray:
     labels = np.zeros((len(sizes), len(points)), dtype=np.uint8)
     for index in reversed(range(len(lesions))):  # the primary comes first in the list and wins where two touch
         inside = (lesions[index].solid.radius_fraction(points) <= sizes[:, None]) & calls[:, index : index + 1]
@@ -53,7 +53,7 @@ def _outlines(lesions, points, sizes, calls) -> np.ndarray:
     return labels
 
 
-def median_margin(lesions: Sequence[Lesion], points: np.ndarray, label: str) -> np.ndarray:
+def median_margin(lesions: Sequence[Lesion], points: np.ndarray, *, label: str) -> np.ndarray:
     """Depth (n,) mm inside the nearest lesion that the median reader calls `label`, negative outside; -1000 with none.
 
     Measured along the radius fraction: (1 - q) times the mean radius; its zero is the surface of `median_outline`.

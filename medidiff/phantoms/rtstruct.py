@@ -40,8 +40,10 @@ def write_rtstruct(margins: Mapping[str, np.ndarray], series: WrittenSeries, pat
     structures.FrameOfReferenceUID, structures.PositionReferenceIndicator = series.study.frame_uid, ""
     structures.ApprovalStatus = "UNAPPROVED"
     structures.ReferencedFrameOfReferenceSequence = Sequence([_referenced_frame(series)])
-    structures.StructureSetROISequence = Sequence([_roi(n, name, series) for n, name in enumerate(margins, 1)])
-    structures.ROIContourSequence = Sequence([_contours(n, margin, series) for n, margin in enumerate(margins.values(), 1)])
+    structures.StructureSetROISequence = Sequence([_roi(n, name, series=series) for n, name in enumerate(margins, 1)])
+    structures.ROIContourSequence = Sequence(
+        [_contours(n, margin, series=series) for n, margin in enumerate(margins.values(), 1)]
+    )
     structures.RTROIObservationsSequence = Sequence([_observation(n) for n in range(1, len(margins) + 1)])
     save_dicom(structures, path)
 
@@ -63,23 +65,23 @@ def _referenced_frame(series: WrittenSeries) -> Dataset:
     return frame
 
 
-def _roi(number: int, name: str, series: WrittenSeries) -> Dataset:
+def _roi(number: int, name: str, *, series: WrittenSeries) -> Dataset:
     roi = Dataset()
     roi.ROINumber, roi.ROIName, roi.ROIGenerationAlgorithm = number, name, "AUTOMATIC"
     roi.ReferencedFrameOfReferenceUID = series.study.frame_uid
     return roi
 
 
-def _contours(number: int, margin: np.ndarray, series: WrittenSeries) -> Dataset:
+def _contours(number: int, margin: np.ndarray, *, series: WrittenSeries) -> Dataset:
     region = Dataset()
     region.ReferencedROINumber, region.ROIDisplayColor = number, COLOURS[(number - 1) % len(COLOURS)]
     polygons = [(k, polygon) for k in range(margin.shape[2]) for polygon in outline(margin[:, :, k])]
     if polygons:
-        region.ContourSequence = Sequence([_contour(k, polygon, series) for k, polygon in polygons])
+        region.ContourSequence = Sequence([_contour(k, polygon, series=series) for k, polygon in polygons])
     return region
 
 
-def _contour(k: int, polygon: np.ndarray, series: WrittenSeries) -> Dataset:
+def _contour(k: int, polygon: np.ndarray, *, series: WrittenSeries) -> Dataset:
     contour = Dataset()
     contour.ContourImageSequence = Sequence([_referenced_image(series, k)])
     contour.ContourGeometricType, contour.NumberOfContourPoints = "CLOSED_PLANAR", len(polygon)

@@ -54,8 +54,8 @@ def write_series(
     sop_uids = tuple(make_uid(series_uid, k) for k in range(count))
     files = tuple(folder / f"IM{number:05d}.dcm" for number in numbers)
     for k in range(count):
-        image = _image(planes, stored, k)
-        for part in (study.header(), _series_header(modality, study, series_uid), header, per_slice(k)):
+        image = _image(planes, stored, k=k)
+        for part in (study.header(), _series_header(modality, study, uid=series_uid), header, per_slice(k)):
             image.update(part)
         image.InstanceNumber = int(numbers[count - 1 - k])
         image.SOPClassUID, image.SOPInstanceUID = CLASSES[modality], sop_uids[k]
@@ -80,7 +80,7 @@ def no_details(k: int) -> Dataset:
     return Dataset()
 
 
-def _image(planes: Planes, stored: Stored, k: int) -> Dataset:
+def _image(planes: Planes, stored: Stored, *, k: int) -> Dataset:
     image = planes.header(k)
     image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
     image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 16, 15, 0
@@ -89,10 +89,10 @@ def _image(planes: Planes, stored: Stored, k: int) -> Dataset:
     return image
 
 
-def _series_header(modality: str, study: Study, series_uid: UID) -> Dataset:
+def _series_header(modality: str, study: Study, *, uid: UID) -> Dataset:
     header = Dataset()
     header.Modality = modality
-    header.SeriesInstanceUID = series_uid
+    header.SeriesInstanceUID = uid
     header.SeriesNumber = {"CT": 2, "PT": 3}[modality]
     header.FrameOfReferenceUID, header.PositionReferenceIndicator = study.frame_uid, ""
     header.PatientPosition = "HFS"

@@ -59,7 +59,9 @@ def blurred_ball(fraction: np.ndarray, *, radius_mm: float, sigma_mm: float) -> 
     return 0.5 * (erf(radius - r) + erf(radius + r)) - ridge / (2 * np.sqrt(np.pi) * r)
 
 
-def paint(points: np.ndarray, layers: Iterable[tuple[Ellipsoid, float]], *, start: float, edge: Edge, reach_mm: float):
+def paint(
+    points: np.ndarray, layers: Iterable[tuple[Ellipsoid, float]], *, start: float, edge: Edge, reach_mm: float
+) -> np.ndarray:
     """Values (n,) float32 at points (n, 3): each layer replaces what lies below it, in proportion to its edge function.
 
     layers     (solid, value) from the outermost inwards

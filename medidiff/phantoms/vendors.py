@@ -88,7 +88,7 @@ def pet_header(vendor: Vendor, scan: Scan, *, slices: int, decay: str) -> Datase
     return header
 
 
-def pet_slice_header(vendor: Vendor, scan: Scan, k: int, *, decay: str) -> Dataset:
+def pet_slice_header(vendor: Vendor, scan: Scan, *, k: int, decay: str) -> Dataset:
     """Elements of slice k: when its bed position was measured and how its decay was corrected."""
     header, begin = Dataset(), scan.frame_start(k)
     header.AcquisitionDate = header.ContentDate = dicom_date(begin)

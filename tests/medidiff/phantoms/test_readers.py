@@ -67,5 +67,5 @@ def test_the_primary_wins_where_two_lesions_touch():
 
 def test_the_margin_is_positive_exactly_inside_and_measures_millimetres():
     lesions, points = [ball("GTVp"), ball(centre=(30, 0, 0), probability=0.2)], np.array([[0.0, 0, 0], [7, 0, 0], [13, 0, 0]])
-    np.testing.assert_allclose(median_margin(lesions, points, "GTVp"), [10, 3, -3], atol=1e-4)
-    assert (median_margin(lesions, points, "GTVn") == -1000).all()
+    np.testing.assert_allclose(median_margin(lesions, points, label="GTVp"), [10, 3, -3], atol=1e-4)
+    assert (median_margin(lesions, points, label="GTVn") == -1000).all()
