@@ -1,5 +1,6 @@
 """Stored numbers of the frames of one DICOM file, whatever its transfer syntax."""
 
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -107,26 +108,36 @@ def _check_codestream(source: Source, stream: BinaryIO, *, name: str) -> None:
 
 
 def _decode(decoder: Decoder, source: Source, pixels: BinaryIO | bytes, *, name: str) -> Iterator[np.ndarray]:
-    header = source.header
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            options = as_pixel_options(header)
-            options.setdefault("photometric_interpretation", "MONOCHROME2")
-            options.setdefault("samples_per_pixel", 1)
-            options |= {
-                "transfer_syntax_uid": source.transfer_syntax,
-                "pixel_keyword": source.pixel_keyword,
-                "pixel_vr": source.pixel_vr,
-            }
-            options |= {"apply_j2k_sign_correction": False, "correct_unused_bits": False}  # `_used_bits` does both
-            for frame, _ in decoder.iter_array(pixels, raw=True, validate=True, **options):
-                yield _used_bits(frame, header, name=name)
-    except DataError:
-        raise
-    except Exception as error:  # decoders are foreign code and fail in many ways on damaged data
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{name}: the pixels cannot be decoded ({reason}). Copy or export the file again.") from error
+    frames = None
+    while True:
+        try:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                frames = frames or decoder.iter_array(pixels, raw=True, validate=True, **_options(source))
+                frame, _ = next(frames)
+        except StopIteration:
+            return
+        except Exception as error:  # decoders are foreign code and fail in many ways on damaged data
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(f"{name}: the pixels cannot be decoded ({reason}). Copy or export the file again.") from error
+        _check_padding([str(warning.message) for warning in said], frame, name=name)
+        yield _used_bits(frame, source.header, name=name)
+
+
+def _options(source: Source) -> dict:
+    options = {"photometric_interpretation": "MONOCHROME2", "samples_per_pixel": 1, **as_pixel_options(source.header)}
+    options |= {"transfer_syntax_uid": source.transfer_syntax, "pixel_keyword": source.pixel_keyword, "pixel_vr": source.pixel_vr}
+    return options | {"apply_j2k_sign_correction": False, "correct_unused_bits": False}  # `_used_bits` does both
+
+
+def _check_padding(said: list[str], frame: np.ndarray, *, name: str) -> None:
+    """Raises DataError when run-length data hold a row more than the header says; pydicom only warns of that."""
+    for message in said:
+        counts = re.search(r"non-conformant padding - (\d+) vs\. (\d+) bytes", message)
+        if counts and int(counts[1]) - int(counts[2]) >= frame.shape[-1]:
+            raise DataError(
+                f"{name}: the compressed image holds {counts[1]} pixels, the header says {counts[2]}. Export the file again."
+            )
 
 
 def _used_bits(frame: np.ndarray, header: Dataset, *, name: str) -> np.ndarray:
