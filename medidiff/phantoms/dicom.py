@@ -126,6 +126,8 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         if folder.exists():
             os.replace(folder, old)
         os.replace(temporary, folder)
+    except OSError as error:
+        raise DataError(f"{folder}: could not be written ({error.strerror or error}). Choose another folder.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

@@ -1,14 +1,19 @@
 """Written patients that several tests read, and a reader that knows only pydicom and the standard."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
 
+from medidiff.io.volume import Grid, Volume
 from medidiff.phantoms.dicom import write_patient
+from medidiff.phantoms.identity import Study
 from medidiff.phantoms.petct import make_patient
+from medidiff.phantoms.series import no_details, write_series
 from medidiff.phantoms.settings import PetCtPhantom
 
 
@@ -65,5 +70,24 @@ def written(tmp_path_factory):
             folder, patient = tmp_path_factory.mktemp("patient") / "study", make_patient(settings)
             made[settings] = patient, write_patient(patient, folder), folder
         return made[settings]
+
+    return write
+
+
+RAMP = np.array([3.1, -2.3, 1.7])  # per RAS mm
+
+
+@pytest.fixture(scope="session")
+def ramp_series():
+    """Columns of an affine -> volume and series whose values are linear in patient mm: no flip or wrong spacing stays unseen."""
+
+    def write(folder, columns, *, modality="CT"):
+        affine = np.eye(4)
+        affine[:3, :3], affine[:3, 3] = columns, [-123.456789, 98.7654321, -701.23456789]
+        grid = Grid((14, 11, 9), affine)
+        values = grid.positions(np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), -1).reshape(-1, 3)) @ RAMP
+        volume = Volume((values - values.min()).reshape(grid.shape), affine)
+        study = Study("series-test", datetime(2003, 2, 1, 8, 30))
+        return volume, write_series(volume, folder, modality=modality, study=study, header=Dataset(), per_slice=no_details)
 
     return write

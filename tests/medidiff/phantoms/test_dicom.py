@@ -183,3 +183,9 @@ def test_an_interrupted_write_leaves_no_folder(written, tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError, match="division"):
         write_patient(written()[0], tmp_path / "study")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(written, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match=r"file/study: could not be written \(Not a directory\)"):
+        write_patient(written()[0], tmp_path / "file" / "study")

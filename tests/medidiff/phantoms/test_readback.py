@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from medidiff.errors import DataError
 from medidiff.io.dicom.contours import contours_to_mask
@@ -69,6 +70,17 @@ def test_a_tilted_ct_is_refused_for_its_tilt_alone(written):
     series = group_series(*index_folder(written(turn_deg=(7, -11, 13), tilt_deg=-14.0)[2]))
     ct = next(one for one in series if one.modality == "CT")
     assert ct.is_tilted and not ct.usable and "14.00 degrees" in ct.reason
+
+
+@pytest.mark.parametrize("modality", ["CT", "PT"])
+def test_an_oblique_ramp_keeps_its_value_at_every_place(tmp_path, ramp_series, modality):
+    turn = Rotation.from_euler("xyz", [17, -23, 31], degrees=True).as_matrix()
+    volume, written_series = ramp_series(tmp_path, turn * [1.23456789, 2.3456789, 3.456789], modality=modality)
+    (series,) = group_series(*index_folder(tmp_path))
+    read = read_series(series)
+    assert read.grid.agrees_with(volume.grid, tolerance_mm=1e-4)
+    rounding = np.array(written_series.half_units) * (1 + 1e-6) + 1e-6 * volume.array
+    assert (np.abs(read.array - volume.array) <= rounding).all()
 
 
 REFUSALS = {

@@ -1,39 +1,18 @@
-from datetime import datetime
-
+import highdicom
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
-from pydicom.dataset import Dataset
 from scipy.spatial.transform import Rotation
 
 from medidiff.errors import DataError
-from medidiff.io.volume import Grid, Volume
-from medidiff.phantoms.identity import Study, make_uid
+from medidiff.io.volume import Grid
+from medidiff.phantoms.identity import make_uid
 from medidiff.phantoms.planes import planes_of
-from medidiff.phantoms.series import no_details, write_series
 from medidiff.phantoms.storage import store_activity, store_hounsfield
 
 SPACING = np.array([1.234567890123, 2.345678901234, 3.456789012345])
 TURN = Rotation.from_euler("xyz", [17, -23, 31], degrees=True).as_matrix()
-
-
-@pytest.fixture
-def study():
-    return Study("series-test", datetime(2003, 2, 1, 8, 30))
-
-
-def ramp(columns: np.ndarray, shape=(14, 11, 9)) -> Volume:
-    """HU that are linear in patient millimetres: any flip, transposition or wrong spacing shows."""
-    affine = np.eye(4)
-    affine[:3, :3], affine[:3, 3] = columns, [-123.456789, 98.7654321, -701.23456789]
-    points = Grid(shape, affine).positions(np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), -1).reshape(-1, 3))
-    return Volume((points @ [3.1, -2.3, 1.7] + 900).reshape(shape), affine)
-
-
-def written_ramp(folder, study, columns, *, modality="CT"):
-    volume = ramp(columns)
-    shifted = volume.with_array(volume.array - volume.array.min())
-    return shifted, write_series(shifted, folder, modality=modality, study=study, header=Dataset(), per_slice=no_details)
 
 
 LEANING = TURN * SPACING @ np.array([[1, 0, 0.1], [0, 1, 0.4], [0, 0, 1]])
@@ -41,8 +20,8 @@ LEANING = TURN * SPACING @ np.array([[1, 0, 0.1], [0, 1, 0.4], [0, 0, 1]])
 
 @pytest.mark.parametrize("columns", [TURN * SPACING, LEANING], ids=["oblique", "oblique and leaning"])
 @pytest.mark.parametrize("modality", ["CT", "PT"])
-def test_affine_and_values_come_back_through_pydicom_alone(tmp_path, study, read_plainly, columns, modality):
-    volume, series = written_ramp(tmp_path, study, columns, modality=modality)
+def test_affine_and_values_come_back_through_pydicom_alone(tmp_path, ramp_series, read_plainly, columns, modality):
+    volume, series = ramp_series(tmp_path, columns, modality=modality)
     plain = read_plainly(tmp_path)
     assert np.abs(Grid(volume.array.shape, plain.affine).corners() - volume.grid.corners()).max() <= 1e-8
     assert (np.abs(plain.values - volume.array) <= np.array(series.half_units) * (1 + 1e-9)).all()
@@ -52,8 +31,8 @@ def test_affine_and_values_come_back_through_pydicom_alone(tmp_path, study, read
             assert all(len(str(v.original_string)) <= 16 for v in (values if np.ndim(values) else [values])), name
 
 
-def test_simpleitk_reads_the_same_place_and_values(tmp_path, study):
-    volume, _ = written_ramp(tmp_path, study, TURN * SPACING)
+def test_simpleitk_reads_the_same_place_and_values(tmp_path, ramp_series):
+    volume, _ = ramp_series(tmp_path, TURN * SPACING)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(tmp_path)))
     image = reader.Execute()
@@ -63,8 +42,22 @@ def test_simpleitk_reads_the_same_place_and_values(tmp_path, study):
         np.testing.assert_allclose(image.TransformIndexToPhysicalPoint(index), expected[:3], atol=1e-4)
 
 
-def test_neither_file_names_nor_instance_numbers_follow_the_position(tmp_path, study, read_plainly):
-    _, series = written_ramp(tmp_path, study, TURN * SPACING)
+@pytest.mark.parametrize("modality", ["CT", "PT"])
+def test_highdicom_reads_the_same_place_and_values(tmp_path, ramp_series, modality):
+    volume, series = ramp_series(tmp_path, TURN * SPACING, modality=modality)
+    read = highdicom.get_volume_from_series([pydicom.dcmread(path) for path in tmp_path.iterdir()])
+    # highdicom's axes are slice, row, column, and its affine leads to LPS
+    ours = np.array(volume.array.shape)[::-1] - 1
+    corners = np.stack(np.meshgrid(*[[0, 1]] * 3, indexing="ij"), -1).reshape(-1, 3) * ours
+    places = corners @ read.affine[:3, :3].T + read.affine[:3, 3]
+    index = (places * [-1, -1, 1] - volume.affine[:3, 3]) @ np.linalg.inv(volume.affine[:3, :3]).T
+    np.testing.assert_allclose(index, np.round(index), atol=1e-6)
+    values = volume.array[tuple(np.round(index).astype(int).T)]
+    assert np.abs(read.array[tuple(corners.T)] - values).max() <= max(series.half_units) * (1 + 1e-9)
+
+
+def test_neither_file_names_nor_instance_numbers_follow_the_position(tmp_path, ramp_series, read_plainly):
+    _, series = ramp_series(tmp_path, TURN * SPACING)
     numbers = [int(header.InstanceNumber) for header in read_plainly(tmp_path).headers]
     names = [path.name for path in series.files]
     assert sorted(numbers) == list(range(1, 10)) and numbers not in (sorted(numbers), sorted(numbers)[::-1])
