@@ -60,7 +60,7 @@ class Run:
                 found[str(path.relative_to(self.folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
             elif path.suffix == ".json" and "report" not in path.parts:
                 content = json.loads(path.read_text())
-                content.pop("run", None)
+                content.pop("run", None), content.pop("commit", None)
                 found[str(path.relative_to(self.folder))] = json.dumps(content, sort_keys=True)
         return found
 
@@ -69,6 +69,7 @@ def configuration(**phantoms: dict) -> dict:
     return {
         "title": "Test",
         "device": "cpu",
+        "convert": {"roi": "GTV*"},
         "studies": {"phantoms": {name: SMALL | settings for name, settings in phantoms.items()}},
         "segment": {"methods": ["suv2.5", "watershed"]},
         "pathvars": {"results": "results", "logs": "logs", "benchmarks": "benchmarks"},
