@@ -42,7 +42,7 @@ def check_pixels(source: Source, stream: BinaryIO, *, name: str) -> None:
     shape = f"{source.header.get('Rows')} x {source.header.get('Columns')} pixels"
     if frames := text(source.header, "NumberOfFrames"):
         shape += f" in {frames} frames"
-    compressed = source.transfer_syntax.is_compressed or source.is_deflated
+    compressed = source.pixel_bytes < 0 or source.is_deflated
     if compressed and promised > BOMB_BYTES and promised > BOMB_RATIO * source.file_bytes:
         raise DataError(
             f"{name}: {source.file_bytes} bytes on disk claim to hold {promised / 1e6:.0f} MB ({shape}), more than "

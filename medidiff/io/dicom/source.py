@@ -97,7 +97,7 @@ def _parse(file: ClampedFile) -> tuple[BinaryIO, Source]:
     if not (header.get("SOPClassUID") or header.get("Modality") or header.file_meta.get("MediaStorageSOPClassUID")):
         raise _Damaged("not a DICOM object: neither SOPClassUID nor Modality is there")
     syntax = _transfer_syntax(header)
-    return stream, Source(header, syntax, file.length, *_pixel_element(stream, syntax))
+    return stream, Source(header, syntax, file.length, *_pixel_element(stream, *header.original_encoding))
 
 
 def _read_header(file: ClampedFile) -> tuple[BinaryIO, FileDataset]:
@@ -106,7 +106,9 @@ def _read_header(file: ClampedFile) -> tuple[BinaryIO, FileDataset]:
     if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         stream = InflatedFile(file)
         dataset = read_dataset(stream, False, True, stop_when=_at_bulk)
-        return stream, FileDataset(stream, dataset, preamble, meta, False, True)
+        header = FileDataset(stream, dataset, preamble, meta, False, True)
+        header.set_original_encoding(False, True)
+        return stream, header
     file.seek(0)
     return file, read_partial(file, stop_when=_at_bulk, defer_size=DEFERRED_BYTES, force=True)
 
@@ -123,16 +125,16 @@ def _transfer_syntax(header: FileDataset) -> UID:
     return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
 
 
-def _pixel_element(stream: BinaryIO, syntax: UID) -> tuple[int, int, str, str]:
+def _pixel_element(stream: BinaryIO, is_implicit: bool, is_little_endian: bool) -> tuple[int, int, str, str]:
     """Offset, stated length, keyword and VR of the pixel element at which the header ended; (-1, -1, "", "") without one."""
-    order = "<" if syntax.is_little_endian else ">"
+    order = "<" if is_little_endian else ">"
     start = stream.tell()
     opening = stream.read(12)
     group, element = struct.unpack(order + "HH", opening[:4]) if len(opening) >= 8 else (0, 0)
     keyword = _PIXEL_TAGS.get(group << 16 | element)
     if keyword is None:
         return -1, -1, "", ""
-    if syntax.is_implicit_VR:
+    if is_implicit:
         length, at, vr = struct.unpack(order + "L", opening[4:8])[0], start + 8, "OW"
     elif opening[4:6] in _LONG_VR and len(opening) == 12:
         length, at, vr = struct.unpack(order + "L", opening[8:12])[0], start + 12, opening[4:6].decode()

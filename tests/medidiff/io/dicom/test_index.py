@@ -111,9 +111,7 @@ def test_header_that_lies_is_refused_before_memory_is_reserved(tmp_path, name, l
 
 
 @pytest.mark.parametrize("where", [0.2, 0.5, 0.9, 0.97])
-@pytest.mark.parametrize(
-    "name", ["CT_small.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm"]
-)
+@pytest.mark.parametrize("name", ["CT_small", "MR_small_RLE", "MR_small_jp2klossless", "MR_small_jpeg_ls_lossless"])
 def test_cut_file_is_never_read(tmp_path, name, where):
     content = Path(get_testdata_file(f"{name}.dcm")).read_bytes()
     path = tmp_path / "cut.dcm"
