@@ -94,7 +94,7 @@ def _rescale(header: Dataset, own: Dataset, common: Dataset, place: str) -> tupl
     transform = _optional(own, common, "PixelValueTransformationSequence")
     if modality == "PT" and mapping is not None:
         result = number(mapping, "RealWorldValueSlope", name=place), number(mapping, "RealWorldValueIntercept", name=place)
-    elif transform is not None and (modality in ("CT", "PT") or text(transform, "RescaleType") not in ("", "US")):
+    elif transform is not None:
         if modality == "CT" and text(transform, "RescaleType") not in ("", "HU", "US"):
             raise DataError(f"{place}: RescaleType is {text(transform, 'RescaleType')!r}, expected HU. Choose the series in HU.")
         result = number(transform, "RescaleSlope", name=place), number(transform, "RescaleIntercept", name=place)
