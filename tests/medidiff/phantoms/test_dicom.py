@@ -189,3 +189,13 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(written, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match=r"file/study: could not be written \(Not a directory\)"):
         write_patient(written()[0], tmp_path / "file" / "study")
+
+
+@pytest.mark.parametrize("vendor", ["siemens", "ge", "philips-bqml"])
+@pytest.mark.parametrize("decay", ["start", "admin"])
+def test_the_decay_factor_leads_back_to_the_undecayed_activity(written, read_plainly, vendor, decay):
+    corrected, measured = (read_plainly(written(vendor=vendor, decay=d)[2] / "PET") for d in (decay, "none"))
+    undone = corrected.values / [float(header.DecayFactor) for header in corrected.headers]
+    slopes = [float(header.RescaleSlope) for header in measured.headers]
+    assert (np.abs(undone - measured.values) <= np.array(slopes) * 1.01 + 1e-6 * measured.values).all()
+    assert all(float(header.DecayFactor) > 1.007 for header in corrected.headers)

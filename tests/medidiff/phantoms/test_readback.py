@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from medidiff.errors import DataError
+from medidiff.io.convert import convert_truth
 from medidiff.io.dicom.contours import contours_to_mask
 from medidiff.io.dicom.grouping import group_series
 from medidiff.io.dicom.index import index_folder
@@ -59,6 +60,15 @@ def test_contours_become_the_truth_voxel_for_voxel(written, changes):
         for label, number in LABELS.items():
             mask = contours_to_mask(find_roi(rois, label), truth.grid)
             np.testing.assert_array_equal(mask, truth.array == number)
+
+
+@pytest.mark.parametrize("changes", [{}, {"turn_deg": (7, -11, 13)}, {"primaries": (0, 0)}])
+def test_conversion_gives_all_tumours_on_both_grids(written, changes):
+    patient, manifest, folder = written(**changes)
+    truth = convert_truth(folder, roi="GTVp|GTVn")
+    np.testing.assert_array_equal(truth.ct.array > 0, patient.truth_ct.array > 0)
+    np.testing.assert_array_equal(truth.pet.array > 0, patient.truth_pet.array > 0)
+    assert np.isclose(truth.report["pet"]["ml"], sum(manifest.truth_ml["pet"].values()))
 
 
 def test_a_patient_without_tumours_has_empty_regions(written):
