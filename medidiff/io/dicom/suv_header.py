@@ -37,7 +37,9 @@ class PetHeader:
     duration_s: np.ndarray  # (n,) ActualFrameDuration
     start_s: float  # RadiopharmaceuticalStartDateTime
     start_clock_s: float  # RadiopharmaceuticalStartTime, since midnight
+    is_ge: bool
     ge_scan_s: float  # GE private scan datetime (0009,100D)
+    siemens_decay_s: float  # Siemens private decay correction datetime (0071,1022)
     decay_datetime_s: float  # DecayCorrectionDateTime (0018,9701)
     suv_factor: np.ndarray  # (n,) Philips (7053,1000)
     activity_factor: np.ndarray  # (n,) Philips (7053,1009)
@@ -71,6 +73,7 @@ def read_pet_header(headers: Sequence[Dataset], overrides: Mapping[str, float] |
     half_life_s, nuclide = _half_life(fields, overrides)
     times = _times(fields, headers)
     return PetHeader(
+        is_ge=fields.text("Manufacturer").upper().startswith("GE"),
         units=fields.text("Units").upper(),
         suv_type=fields.text("SUVType").upper(),
         decay_correction=fields.text("DecayCorrection").upper(),
@@ -96,9 +99,9 @@ def read_pet_header(headers: Sequence[Dataset], overrides: Mapping[str, float] |
 
 def _times(fields: SeriesFields, headers: Sequence[Dataset]) -> dict[str, float | np.ndarray]:
     zone = zone_seconds(fields.text("TimezoneOffsetFromUTC"))
-    ge_text = private_text(headers[0], 0x0009, "GEMS_PETD_01", 0x0D)
     stamps = {
-        "ge_scan_s": ("the GE scan datetime (0009,100D)", ge_text),
+        "ge_scan_s": ("the GE scan datetime (0009,100D)", private_text(headers[0], 0x0009, "GEMS_PETD_01", 0x0D)),
+        "siemens_decay_s": ("the Siemens decay datetime (0071,1022)", private_text(headers[0], 0x0071, "SIEMENS MED PT", 0x22)),
         "start_s": ("RadiopharmaceuticalStartDateTime", fields.text("RadiopharmaceuticalStartDateTime")),
         "decay_datetime_s": ("DecayCorrectionDateTime", fields.text("DecayCorrectionDateTime")),
     }

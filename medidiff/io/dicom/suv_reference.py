@@ -14,6 +14,9 @@ Reference = Literal["auto", "ge", "series", "backcompute", "acquisition"]
 
 _SERIES_SLACK_S = 1.0  # a series may be stamped microseconds after its first frame
 _WARN, _REFUSE = 0.01, 0.10  # of SUV
+_BY_DEFINITION = ("decay_datetime", "siemens", "ge")  # elements made to hold the reference
+_LONG_LIVED_S = 41400.0  # half-lives from which on uptake may last days, so that a time of day does not tell (IBSI manual)
+_LONGEST_UPTAKE_S = 6 * 3600.0  # beyond it, a date is not repaired
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +44,17 @@ def reference_candidates(header: PetHeader) -> list[Candidate]:
     """Every reading of the reference of decay that the header allows, in the order of preference.
 
     decay_datetime   DecayCorrectionDateTime (0018,9701), the definition itself where it exists
+    siemens          Siemens private decay correction datetime (0071,1022)
     ge               GE private scan datetime (0009,100D): kept when a series is processed again (QIBA 2018)
     series           SeriesDate and SeriesTime, unless later than the earliest acquisition by more than 1 s
-    backcompute      t_acq + T_ave - FrameReferenceTime per slice
+    backcompute      t_acq + T_ave - FrameReferenceTime per slice; GE counts to the start of the frame: t_acq - FrameReferenceTime
     acquisition      the earliest AcquisitionTime
     """
     n = len(header.acquisition_s)
     first = _earliest(header)
     found = [
         Candidate("decay_datetime", np.full(n, header.decay_datetime_s), ""),
+        Candidate("siemens", np.full(n, header.siemens_decay_s), ""),
         Candidate("ge", np.full(n, header.ge_scan_s), ""),
         Candidate("series", np.full(n, header.series_s), _objection_to_series(header, first)),
         Candidate("backcompute", _back_computed(header), _objection_to_back_computation(header)),
@@ -85,8 +90,8 @@ def judge_candidates(candidates: list[Candidate], chosen: Candidate, *, half_lif
     """Warnings where the candidates disagree by more than 1 % of SUV.
 
     Raises DataError where a candidate that nothing speaks against is more than 10 % away and the user did not choose.
-    DecayCorrectionDateTime and the GE scan datetime are made for this purpose and stand against all others; the acquisition
-    does not contradict a series time that the frame reference times confirm.
+    DecayCorrectionDateTime and the vendors' private datetimes are made for this purpose and stand against all others; the
+    acquisition does not contradict a series time that the frame reference times confirm.
     """
     deviations = {c.name: suv_deviation(c, chosen, half_life_s) for c in candidates if c is not chosen}
     listed = "; ".join(
@@ -100,7 +105,8 @@ def judge_candidates(candidates: list[Candidate], chosen: Candidate, *, half_lif
     voices = [c for c in candidates if c is not chosen and not c.objection]
     if any(c.name == "backcompute" and abs(deviations[c.name]) <= _WARN for c in voices):
         voices = []
-    if chosen.name not in ("decay_datetime", "ge") and not by_user and any(abs(deviations[c.name]) > _REFUSE for c in voices):
+    is_free = chosen.name in _BY_DEFINITION or by_user
+    if not is_free and any(abs(deviations[c.name]) > _REFUSE for c in voices):
         raise DataError(
             f"PET series: the times of the decay reference contradict each other by more than 10 % of SUV: {message}. "
             "Choose one of them explicitly as the SUV reference."
@@ -114,13 +120,19 @@ def administration_s(header: PetHeader, reference_s: float) -> tuple[float, list
     reference_s    earliest moment to which the activity refers
 
     RadiopharmaceuticalStartDateTime, else RadiopharmaceuticalStartTime on the date of acquisition, a day earlier where that lies
-    after the reference. Raises DataError where both are absent, or where the date contradicts the scan.
+    after the reference. Raises DataError where both are absent, where the date contradicts the scan, or where the date of a
+    long-lived nuclide is absent.
     """
     clock = _from_clock(header, reference_s)
     if math.isnan(header.start_s) and math.isnan(clock):
         raise DataError(
             "PET series: RadiopharmaceuticalStartDateTime and RadiopharmaceuticalStartTime are absent; SUV needs the time of "
             "administration and it is never guessed. Correct the header, or state the SUV override delay_s."
+        )
+    if math.isnan(header.start_s) and header.half_life_s >= _LONG_LIVED_S:
+        raise DataError(
+            f"PET series: RadiopharmaceuticalStartDateTime is absent; with a half-life of {header.half_life_s / 3600:.1f} h the "
+            "administration may be days before the scan and a time of day does not tell. State the SUV override delay_s."
         )
     if math.isnan(header.start_s):
         return clock, _midnight_warning(header, clock, reference_s)
@@ -148,12 +160,13 @@ def _midnight_warning(header: PetHeader, start_s: float, reference_s: float) -> 
 
 def _from_datetime(header: PetHeader, clock: float, reference_s: float) -> tuple[float, list[str]]:
     delay = reference_s - header.start_s
-    same_clock = not math.isnan(header.start_clock_s) and abs(header.start_s % DAY_S - header.start_clock_s) < 1
-    if delay < 0 and same_clock and 0 < delay + DAY_S <= 5 * header.half_life_s:
+    other_clock = not math.isnan(header.start_clock_s) and abs(header.start_s % DAY_S - header.start_clock_s) >= 1
+    is_short = header.half_life_s < _LONG_LIVED_S
+    if delay < 0 and is_short and not other_clock and 0 < delay + DAY_S <= _LONGEST_UPTAKE_S:
         warning = "RadiopharmaceuticalStartDateTime lies after the scan by its date only: taken as the day before"
         return header.start_s - DAY_S, [warning]
     disagrees = math.isnan(clock) or abs(clock - header.start_s) > 60
-    if delay < 0 or (delay > DAY_S and header.nuclide in ("F-18", "") and disagrees):
+    if delay < 0 or (delay > DAY_S and is_short and disagrees):
         other = "absent" if math.isnan(clock) else f"{(reference_s - clock) / 60:.1f} min before it"
         raise DataError(
             f"PET series: RadiopharmaceuticalStartDateTime is {delay / 60:.1f} min before the scan, RadiopharmaceuticalStartTime "
@@ -170,7 +183,10 @@ def _objection_to_series(header: PetHeader, first: float) -> str:
 
 
 def _has_frame_times(header: PetHeader) -> np.ndarray:
-    return (header.frame_reference_s > 0) & (header.duration_s > 0) & ~np.isnan(header.acquisition_s)
+    counted = header.frame_reference_s > 0
+    if header.is_ge and counted.any():
+        counted = header.frame_reference_s >= 0  # from the start of the first frame on: 0 is a time
+    return counted & (header.duration_s > 0) & ~np.isnan(header.acquisition_s)
 
 
 def _back_computed(header: PetHeader) -> np.ndarray:
@@ -178,7 +194,7 @@ def _back_computed(header: PetHeader) -> np.ndarray:
     if not usable.any():
         return np.full(len(usable), math.nan)
     average = mean_activity_time_s(np.where(usable, header.duration_s, 1.0), half_life_s=header.half_life_s)
-    seconds = header.acquisition_s + average - header.frame_reference_s
+    seconds = header.acquisition_s + (0.0 if header.is_ge else average) - header.frame_reference_s
     return np.where(usable, seconds, np.median(seconds[usable]))
 
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from medidiff.io.dicom.nuclide import HALF_LIVES_S
 from medidiff.io.dicom.suv_header import PetHeader
 from medidiff.io.dicom.suv_reference import Candidate, suv_deviation
 
@@ -47,7 +48,8 @@ def implausible_values(header: PetHeader, delay_s: float | None) -> list[str]:
         warnings.append(f"RadionuclideTotalDose is {header.dose_bq / 1e6:g} MBq, usually between 20 and 1500")
     if header.weight_kg > 0 and not 2 <= header.weight_kg <= 350:
         warnings.append(f"PatientWeight is {header.weight_kg:g} kg, usually between 2 and 350")
-    if delay_s is not None and header.nuclide in ("F-18", "") and not 0 <= delay_s <= 6 * 3600:
+    is_f18 = abs(header.half_life_s / HALF_LIVES_S["F-18"] - 1) < 0.02
+    if delay_s is not None and is_f18 and not 0 <= delay_s <= 6 * 3600:
         warnings.append(f"{delay_s / 3600:.2f} h from administration to the reference of decay, usually between 0 and 6")
     return warnings
 

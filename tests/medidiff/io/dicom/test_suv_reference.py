@@ -38,6 +38,15 @@ def test_back_computation_brings_later_beds_to_one_reference(pet_headers):
     assert suv.report["decay"]["reference"] == "backcompute"
 
 
+def test_frame_reference_time_of_ge_counts_to_the_start_of_the_frame(pet_headers):
+    # as in STS_001, whose DecayFactor at FrameReferenceTime 0 is that of one frame from its start: λT/(1 - exp(-λT))
+    beds = {"AcquisitionTime": ["110000", "110403", "110806"], "FrameReferenceTime": [0, 243000, 486000]}
+    headers = pet_headers(slices=3, Manufacturer="GE MEDICAL SYSTEMS", SeriesTime="113000", ActualFrameDuration=240000, **beds)
+    suv = suv_factors(headers)
+    assert suv.report["decay"]["reference"] == "backcompute"
+    assert suv.factors == pytest.approx([factor_at(3600)] * 3, rel=1e-12)
+
+
 def test_beds_that_share_one_acquisition_time_do_not_overrule_the_series(pet_headers):
     suv = suv_factors(pet_headers(slices=3, FrameReferenceTime=[0, 729000, 1215000], ActualFrameDuration=240000))
     assert suv.factors == pytest.approx([factor_at(3600)] * 3, rel=1e-12)
@@ -70,6 +79,12 @@ def test_times_more_than_one_percent_apart_are_a_warning_with_every_candidate(pe
     assert "`series` is used" in warning and "backcompute +3.2 %" in warning and "acquisition +3.2 %" in warning
 
 
+def test_private_decay_datetime_of_siemens_is_the_reference(pet_headers):
+    headers = pet_headers(SeriesTime="113000")
+    headers[0].private_block(0x0071, "SIEMENS MED PT", create=True).add_new(0x22, "DT", "20250101102000.5")
+    assert suv_factors(headers).factors == pytest.approx([factor_at(1200.5)], rel=1e-12)
+
+
 def test_acquisition_datetime_stands_in_for_an_absent_acquisition_time(pet_headers):
     headers = pet_headers(SeriesTime="113000", FrameReferenceTime=0, AcquisitionTime=None, AcquisitionDateTime="20250101110000.0")
     assert suv_factors(headers).factors == pytest.approx([factor_at(3600)], rel=1e-12)
@@ -88,6 +103,21 @@ def test_a_start_time_after_the_scan_is_of_the_day_before(pet_headers):
     suv = suv_factors(pet_headers(RadiopharmaceuticalStartTime="233000", **times))
     assert suv.factors == pytest.approx([factor_at(3600)], rel=1e-12)
     assert "taken as the day before, 60.0 min earlier" in suv.warnings[0]
+
+
+@pytest.mark.parametrize("clock", ["233000", None])
+def test_a_start_datetime_that_forgot_midnight_is_of_the_day_before(clock, pet_headers):
+    scan = {"SeriesTime": "003000", "AcquisitionTime": "003000"}
+    start = {"RadiopharmaceuticalStartDateTime": "20250101233000", "RadiopharmaceuticalStartTime": clock}
+    suv = suv_factors(pet_headers(**scan, **start))
+    assert suv.factors == pytest.approx([factor_at(3600)], rel=1e-12)
+    assert "after the scan by its date only" in suv.warnings[0]
+
+
+def test_a_long_lived_tracer_may_be_given_days_before(pet_headers):
+    start = {"RadiopharmaceuticalStartDateTime": "20241229110000", "RadiopharmaceuticalStartTime": "110000"}
+    suv = suv_factors(pet_headers(RadionuclideHalfLife=282276.0, **start))
+    assert suv.factors == pytest.approx([70000 / (368.08e6 * 2 ** (-3 * 86400 / 282276))], rel=1e-12)
 
 
 def test_series_before_midnight_and_acquisition_after_it_have_one_administration(pet_headers):
@@ -145,6 +175,18 @@ REFUSED = {
     "a start of another day": (
         {"RadiopharmaceuticalStartDateTime": "20241229100000"},
         r"StartDateTime is 4380\.0 min before the scan, RadiopharmaceuticalStartTime is 60\.0 min before it",
+    ),
+    "a long-lived tracer without a date": (
+        {"RadionuclideHalfLife": 282276, "RadiopharmaceuticalStartDateTime": None},
+        "StartDateTime is absent; with a half-life of 78.4 h",
+    ),
+    "a long-lived tracer given after the scan": (
+        {
+            "RadionuclideHalfLife": 282276,
+            "RadiopharmaceuticalStartDateTime": "20250101120000",
+            "RadiopharmaceuticalStartTime": None,
+        },
+        r"StartDateTime is -60\.0 min before the scan",
     ),
     "a start time just after the scan": (
         {"RadiopharmaceuticalStartDateTime": None, "RadiopharmaceuticalStartTime": "110500"},
