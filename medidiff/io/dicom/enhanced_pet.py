@@ -50,8 +50,10 @@ def _frame_header(whole: Dataset, shared: Dataset, frame: Dataset) -> Dataset:
     mapping, transformation = items["RealWorldValueMappingSequence"], items["PixelValueTransformationSequence"]
     flat.RescaleIntercept = mapping.get("RealWorldValueIntercept", transformation.get("RescaleIntercept", 0))
     if "Units" not in flat and "MeasurementUnitsCodeSequence" in mapping:
-        code = str(mapping.MeasurementUnitsCodeSequence[0].get("CodeValue", ""))
-        flat.Units, flat.SUVType = _UNITS.get(code, (code, ""))
+        code = mapping.MeasurementUnitsCodeSequence[0]
+        text = str(code.get("CodeValue") or code.get("LongCodeValue") or "")
+        units, flat.SUVType = _UNITS.get(text, (text, ""))
+        flat.add_new("Units", "LO", units)  # an unknown code may not be legal as CS, and is to be named in the error
     _set_corrections(flat)
     _set_times(flat, items["FrameContentSequence"])
     return flat
