@@ -1,5 +1,6 @@
 """NIfTI files of a folder tree as studies: which belong together, which cannot be read."""
 
+import gzip
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -81,16 +82,19 @@ def _judged(row: Study, paths: Sequence[Path], *, deep: bool) -> Study:
 def _check_header(path: Path) -> None:
     """Raises DataError unless the header describes one volume with a usable affine that an uncompressed file can hold."""
     try:
+        with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as file:
+            start = file.read(4)
+        if {int.from_bytes(start, order) for order in ("little", "big")}.isdisjoint((348, 540)):
+            raise ValueError(f"its first bytes are {start.hex()}")
         image = nibabel.load(path)
         shape, affine, itemsize = image.shape, image.affine, image.get_data_dtype().itemsize
+        offset = image.dataobj.offset
     except Exception as error:  # a damaged header makes nibabel fail in many ways
         raise DataError(f"{path.name}: the NIfTI header is damaged ({str(error)[:120]}). Copy the file again.") from error
     if len(shape) < 3 or int(np.prod(shape[3:], dtype=np.int64)) != 1:
         raise DataError(f"{path.name}: the shape is {shape}, expected one volume of three axes. Split it first.")
     if affine is None or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise DataError(f"{path.name}: the affine is singular or not finite, so that voxels have no place. Convert it again.")
-    promised = int(np.prod(shape, dtype=np.int64)) * itemsize
-    if path.suffix == ".nii" and path.stat().st_size < promised:
-        raise DataError(
-            f"{path.name}: {path.stat().st_size} bytes, expected {promised} for {shape}: the file is cut. Copy it again."
-        )
+    size, promised = path.stat().st_size, offset + int(np.prod(shape, dtype=np.int64)) * itemsize
+    if path.suffix.lower() == ".nii" and size < promised:
+        raise DataError(f"{path.name}: {size} bytes, expected {promised} for {shape}: the file is cut. Copy it again.")

@@ -133,7 +133,7 @@ def _choose_ct(series: Sequence[Series], pet: Series) -> Series:
     usable = [one for one in beside if one.usable and _is_volume(one)]
     if not usable:
         raise DataError(f"no usable CT series beside the PET. {_reasons(beside)}")
-    overlaps = [_overlap_mm3(one, pet) for one in usable]
+    overlaps = [float(np.prod(_covered(one, pet))) for one in usable]
     tied = [one for one, overlap in zip(usable, overlaps) if overlap >= (1 - TIE) * max(overlaps)]
     if len(tied) > 1:
         tied = [one for one in tied if "REFORMATTED" not in text(one.headers[0], "ImageType")] or tied
@@ -165,46 +165,35 @@ def _check_pair(ct: Series, pet: Series) -> None:
                 f"{keyword} of the {describe(ct)} is {mine or 'missing'}, that of the {describe(pet)} is {other or 'missing'}: "
                 "the two do not share coordinates. Choose CT and PET of one examination."
             )
-    if (covered := _covered(ct, pet)) < 0.5:
+    covered = _covered(ct, pet)
+    length = covered[2] if covered.all() else 0.0
+    if length < 0.5:
         raise DataError(
-            f"the {describe(ct)} covers {covered:.0%} of the length of the {describe(pet)}, expected at least half. "
+            f"the {describe(ct)} covers {length:.0%} of the length of the {describe(pet)}, expected at least half. "
             "Choose the CT of the same region."
         )
 
 
-def _box(series: Series) -> tuple[np.ndarray, np.ndarray]:
+def _extent(series: Series, pet: Series) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest voxel index (3,) of the PET that another series reaches."""
     corners = series_grid(series).corners()
-    return corners.min(axis=0), corners.max(axis=0)
+    from_ras = np.linalg.inv(series_grid(pet).affine)
+    index = corners @ from_ras[:3, :3].T + from_ras[:3, 3]
+    return index.min(axis=0), index.max(axis=0)
 
 
-def _shared_mm(one: Series, other: Series) -> np.ndarray:
-    """Edges (3,) of the intersection of two bounding boxes, RAS mm; 0 where they do not touch."""
-    (low, high), (other_low, other_high) = _box(one), _box(other)
-    return np.clip(np.minimum(high, other_high) - np.maximum(low, other_low), 0, None)
-
-
-def _overlap_mm3(one: Series, other: Series) -> float:
-    return float(np.prod(_shared_mm(one, other)))
-
-
-def _covered(ct: Series, pet: Series) -> float:
-    """Fraction of the length of the PET, along its slices, that the CT covers; 0 when they do not touch at all."""
-    axis = int(np.abs(series_grid(pet).affine[:3, 2]).argmax())
-    low, high = _box(pet)
-    shared = _shared_mm(ct, pet)
-    return float(shared[axis] / (high - low)[axis]) if shared.min() > 0 else 0.0
+def _covered(ct: Series, pet: Series) -> np.ndarray:
+    """Fraction (3,) of the PET along each of its axes that the CT reaches."""
+    low, high = _extent(ct, pet)
+    shape = np.array(series_grid(pet).shape)
+    return np.clip(np.minimum(high, shape - 0.5) - np.maximum(low, -0.5), 0, None) / shape
 
 
 def _coverage_notes(ct: Series, pet: Series) -> tuple[str, ...]:
-    axis = int(np.abs(series_grid(pet).affine[:3, 2]).argmax())
-    low, high = _box(ct)
-    uncovered = (high - low)[axis] - _shared_mm(ct, pet)[axis]
-    return (f"{uncovered:.1f} mm of the length of the CT lie outside the PET",) if uncovered > 2 * pet_step(pet) else ()
-
-
-def pet_step(pet: Series) -> float:
-    """Distance between the slices of a PET, mm."""
-    return series_grid(pet).spacing_mm[2]
+    (*_, low), (*_, high) = _extent(ct, pet)
+    grid = series_grid(pet)
+    outside = max(0.0, -0.5 - low) + max(0.0, high - grid.shape[2] + 0.5)
+    return (f"{outside * grid.spacing_mm[2]:.1f} mm of the length of the CT lie outside the PET",) if outside > 1 else ()
 
 
 def _listed(series: Sequence[Series]) -> str:

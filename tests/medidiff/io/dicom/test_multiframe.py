@@ -1,6 +1,7 @@
 """Enhanced multi-frame files give the same volume as one file for each slice."""
 
 from copy import deepcopy
+from pathlib import Path
 
 import highdicom
 import numpy as np
@@ -183,7 +184,5 @@ def test_missing_frame_is_named(stack, save, series_in, tmp_path):
 
 def test_multi_frame_dose_of_pydicom_is_no_image_series(series_in):
     folder = pydicom.data.get_testdata_file("rtdose.dcm")
-    import pathlib
-
-    doses = [one for one in series_in(pathlib.Path(folder).parent) if one.modality == "RTDOSE"]
+    doses = [one for one in series_in(Path(folder).parent) if one.modality == "RTDOSE"]
     assert doses and not any(one.usable for one in doses)
