@@ -23,9 +23,8 @@ def item(**values: object) -> Dataset:
 def enhanced(*, unit: str = "Bq/ml", intercept: float = 0.0, **changes: object) -> Dataset:
     """Three frames of five minutes; 368.08 MBq one hour before the first, corrected for decay to half past ten."""
     tracer = item(RadionuclideTotalDose=368.08e6, RadionuclideHalfLife=6586.2, RadiopharmaceuticalStartDateTime="20250101100000")
-    mapping = item(
-        RealWorldValueSlope=2.5, RealWorldValueIntercept=intercept, MeasurementUnitsCodeSequence=[item(CodeValue=unit)]
-    )
+    code = item(CodeValue=unit) if len(unit) <= 16 else item(LongCodeValue=unit)
+    mapping = item(RealWorldValueSlope=2.5, RealWorldValueIntercept=intercept, MeasurementUnitsCodeSequence=[code])
     values = {
         "Modality": "PT",
         "NumberOfFrames": 3,
