@@ -3,7 +3,9 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+
+from medidiff.settings import Settings
 
 RESULT_VERSION = 1  # raise when a method gives other voxels or numbers for the same input
 
@@ -19,10 +21,8 @@ def _known_method(name: str) -> str:
 Method = Annotated[str, AfterValidator(_known_method)]
 
 
-class WatershedSettings(BaseModel):
+class WatershedSettings(Settings):
     """Marker-controlled watershed on the gradient magnitude of the smoothed PET."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     smoothing_mm: float = Field(3.0, ge=0, le=20, description="Gaussian standard deviation before the gradient, mm, 0 to 20")
     background_suv: float = Field(1.0, ge=0, le=100, description="smoothed SUV below which a voxel is background, 0 to 100")
@@ -36,10 +36,8 @@ class WatershedSettings(BaseModel):
         return self
 
 
-class SegmentSettings(BaseModel):
+class SegmentSettings(Settings):
     """What `medidiff segment` does with one PET/CT study."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     methods: tuple[Method, ...] = Field(
         ("suv2", "suv2.5", "suv4", "percent41", "watershed"),
