@@ -27,7 +27,7 @@ def power_exponent(width: float) -> float:
 
         width^2 = (g + 1) / ((g + 2)^2 (g + 3))
 
-    EDM2 (arXiv 2312.02696, eq. 126). Raises ConfigError outside (0, .28).
+    EDM2 (arXiv 2312.02696, section 3.1). Raises ConfigError outside (0, .28).
     """
     if not 0 < width < 0.28:
         raise ConfigError(f"ema width {width}: expected between 0 and .28 of the training time")

@@ -19,7 +19,7 @@ def fokker_planck_residual(
 
         R = ds/dsigma - sigma grad(div s + |s|^2),     s = (D - u) / sigma^2
 
-    From dp/dsigma = sigma Laplace(p). Lai et al. 2023 (arXiv 2210.04296, eq. 8) in the noise level as time. The bound on
+    From dp/dsigma = sigma Laplace(p). Lai et al. 2023 (arXiv 2210.04296) in the noise level as time. The bound on
     W2(ODE, SDE) by an integral of |R| is far too wide to be a number: compare |R| with |ds/dsigma|.
     """
     vectors = axes(u) if probes is None else signs(u, probes, Noise(seed))

@@ -36,7 +36,7 @@ class Levels(ABC):
 class LogNormal(Levels):
     """ln sigma ~ N(mean, std^2), Karras et al. 2022 (arXiv 2206.00364, table 1).
 
-    In flow time t = sigma / (1 + sigma) this is the logit-normal law of Esser et al. 2024 (arXiv 2403.03206, eq. 19).
+    In flow time t = sigma / (1 + sigma) this is the logit-normal law of Esser et al. 2024 (arXiv 2403.03206).
     """
 
     mean: float = -1.2  # for data of standard deviation .5

@@ -15,7 +15,7 @@ class LowRankMixture(nn.Module):
         D = sum_k w_k U_k U_k^T u / (1 + sigma^2)
         w = softmax_k( |U_k^T u|^2 / (2 sigma^2 (1 + sigma^2)) - (r_k / 2) ln((1 + sigma^2) / sigma^2) )
 
-    Wang et al. 2024 (arXiv 2409.02426, eq. 5, for equal ranks); the last term matters only if ranks differ.
+    Wang et al. 2024 (arXiv 2409.02426) for equal ranks; the last term matters only if ranks differ.
     """
 
     def __init__(self, directions: Tensor, ranks: Sequence[int] | None = None):

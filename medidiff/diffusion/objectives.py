@@ -56,7 +56,7 @@ class SplitMeasurement:
 
     The batch holds `y1`, `y2` and what the parts' operators need (masks, angles) by name; operators arrive as functions of
     (x, batch). The minimiser is E[x0 | start(y1) + sigma n] wherever part 2 looks; the prior is identifiable when each pair of
-    unknowns is seen together with positive probability. Tewari et al. 2023 (arXiv 2306.11719, eq. 5).
+    unknowns is seen together with positive probability. Tewari et al. 2023 (arXiv 2306.11719).
     """
 
     start: Callable[[Batch], Tensor]  # a first image (b, c, *space) from part 1 only, e.g. its adjoint
