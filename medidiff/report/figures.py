@@ -39,12 +39,15 @@ def planes_figure(scene: Scene) -> Figure:
     box = box_of(scene.reference)
     size = box[1] - box[0]
     widths = [size[side] for side, _, _ in PLANES.values()]
-    height = WIDTH_IN / sum(widths) * max(size[up] for _, up, _ in PLANES.values())
+    tallest = max(size[up] for _, up, _ in PLANES.values())
+    height = WIDTH_IN / sum(widths) * tallest
     figure = Figure(figsize=(WIDTH_IN, float(np.clip(height, 2.5, 9.0)) + 0.5), facecolor=BACKGROUND, layout="constrained")
     axes = figure.subplots(1, 3, width_ratios=widths)
     spacing = float(size.max()) / PIXELS
     for ax, plane in zip(axes, PLANES):
         mappable = _panel(ax, scene, plane, box, spacing)
+        middle = sum(ax.get_ylim()) / 2
+        ax.set_ylim(middle - tallest / 2, middle + tallest / 2)  # panels of one height, so that millimetres compare
         _scale_bar(ax, 50 if size.max() < 400 else 100)
     if mappable is not None:
         _colour_bar(figure, mappable, axes)
@@ -107,7 +110,7 @@ def _panel(ax: Axes, scene: Scene, plane: str, box: np.ndarray, spacing_mm: floa
         ax.imshow(layers["CT"], extent=extent, origin="lower", cmap="gray", vmin=low, vmax=high)
     if "PET" in layers and (overlay or "CT" not in layers):
         limit = suv_limit(scene)
-        alpha = np.clip(layers["PET"] / limit * 1.4, 0, 0.75) if "CT" in layers else None
+        alpha = np.clip(1.5 * layers["PET"] / limit - 0.2, 0, 0.8) if "CT" in layers else None
         mappable = ax.imshow(layers["PET"], extent=extent, origin="lower", cmap="inferno", vmin=0, vmax=limit, alpha=alpha)
     paint = colours(scene.masks)
     for name, mask in scene.masks.items():

@@ -1,5 +1,6 @@
 """What is known of one study: its records, the journal of its attempts, and the state that follows from both."""
 
+import glob
 import math
 import re
 import shlex
@@ -164,7 +165,7 @@ def command_line(command: Any) -> str:
 def _attempts(logs: Path, name: str) -> Iterator[Attempt]:
     journal_name = re.compile(rf"{re.escape(name)}(?:_(?P<method>.+))?\.jsonl")
     for step in STEPS:
-        for path in sorted((logs / step).glob(f"{name}*.jsonl")):
+        for path in sorted((logs / step).glob(f"{glob.escape(name)}*.jsonl")):
             if match := journal_name.fullmatch(path.name):
                 for facts in attempts(read_journal(path)):
                     yield Attempt(step, match["method"] or "", facts)

@@ -1,7 +1,11 @@
 """The interactive three-plane viewer: one file that needs no network."""
 
+import gc
 import json
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel
@@ -34,27 +38,42 @@ def write_viewer(scene: Scene, method: str, path: Path) -> float:
     name = "CT" if "CT" in scene.images else "PET"
     low, high = WINDOW_HU if name == "CT" else (0.0, suv_limit(scene))
     grey = resample_to(scene.images[name], grid, fill=OUTSIDE[name]).array
-    # nilearn shows zero as missing, so the window goes to 1 ... 255
+    # nilearn shows zero as missing and stretches what it is given, so the window goes to 1 ... 255 and two corners pin it
     shown = 1 + 254 * np.clip((grey - low) / (high - low), 0, 1)
-    page = view_img(
-        nibabel.Nifti1Image(_overlap(scene, method, grid), grid.affine),
-        bg_img=nibabel.Nifti1Image(shown.astype(np.float32), grid.affine),
-        cut_coords=tuple(scene.centre),
-        threshold=0.5,
-        cmap=ListedColormap([TRUTH_COLOUR, METHOD_COLOUR, BOTH_COLOUR]),
-        symmetric_cmap=False,
-        vmin=1,
-        vmax=3,
-        colorbar=False,
-        resampling_interpolation="nearest",
-        black_bg=True,
-        dim=0,
-        opacity=0.55,
-        radiological=True,
-        width_view=960,
-    )
+    shown[0, 0, 0], shown[-1, -1, -1] = 1, 255
+    with _undisturbed():
+        page = view_img(
+            nibabel.Nifti1Image(_overlap(scene, method, grid), grid.affine),
+            bg_img=nibabel.Nifti1Image(shown.astype(np.float32), grid.affine),
+            cut_coords=tuple(scene.centre),
+            threshold=0.5,
+            cmap=ListedColormap([TRUTH_COLOUR, METHOD_COLOUR, BOTH_COLOUR]),
+            symmetric_cmap=False,
+            vmin=1,
+            vmax=3,
+            colorbar=False,
+            resampling_interpolation="nearest",
+            black_bg=True,
+            dim=0,
+            opacity=0.55,
+            radiological=True,
+            width_view=960,
+        )
     write_text(path, _sealed(_placed(page.get_standalone(), grid, scene.centre)))
     return grid.spacing_mm[0]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    # nilearn warns of empty overlays and its own deprecations, and collects garbage eight times: 4 s of a page's time
+    # unless the objects that live already are left out
+    gc.freeze()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        gc.unfreeze()
 
 
 def _overlap(scene: Scene, method: str, grid: Grid) -> np.ndarray:
