@@ -5,7 +5,6 @@ Nothing of it is part of this project. A set is read from the folder that MEDIDI
 """
 
 import fcntl
-import hashlib
 import os
 import shutil
 import tarfile
@@ -22,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from medidiff.errors import ConfigError, DataError
 from medidiff.io.download import receive
+from medidiff.record import sha256
 
 CATALOGUE = Path(__file__).with_name("catalogue")
 
@@ -215,13 +215,8 @@ def _has_size(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
-def _sha256_of(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _is_intact(path: Path, file: File | Archive) -> bool:
-    return _has_size(path, file.size) and _sha256_of(path) == file.sha256
+    return _has_size(path, file.size) and sha256(path) == file.sha256
 
 
 def _check(folder: Path, files: Iterable[File], name: str) -> None:
