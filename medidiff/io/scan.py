@@ -10,7 +10,8 @@ from pathlib import Path
 
 from medidiff.errors import DataError
 from medidiff.io.dicom.fields import text
-from medidiff.io.dicom.grouping import FEWEST, Series, group_series
+from medidiff.io.dicom.grouping import FEWEST, group_series
+from medidiff.io.dicom.imageseries import Series
 from medidiff.io.dicom.index import Instance, Skipped, index_folder
 from medidiff.io.dicom.selection import PetCt, choose_petct, find_pet, find_petct
 from medidiff.io.dicom.series import read_series

@@ -98,11 +98,13 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
 def _read(path: Path, name: str) -> Instance | Skipped:
     try:
         with open(path, "rb") as file:
-            start = file.read(132)
+            start = file.read(136)
     except OSError as error:
         return Skipped(name, f"cannot be read ({error.strerror or error})")
     if not start:
         return Skipped(name, "an empty file", is_damaged_dicom=path.suffix.lower() in (".dcm", ".ima"))
+    if start[132:136] == b"\x02\0\0\0" and not has_preamble(start):
+        return Skipped(name, "the magic word DICM is damaged", is_damaged_dicom=True, says_dicom=True)
     if not (has_preamble(start) or may_be_bare(start)):
         return Skipped(name, "not a DICOM file", is_damaged_dicom=path.suffix.lower() in (".dcm", ".ima"))
     try:

@@ -8,7 +8,8 @@ import numpy as np
 
 from medidiff.errors import DataError
 from medidiff.io.dicom.fields import text, value
-from medidiff.io.dicom.grouping import Series, group_series
+from medidiff.io.dicom.grouping import group_series
+from medidiff.io.dicom.imageseries import Series
 from medidiff.io.dicom.index import Instance, index_folder
 from medidiff.io.dicom.series import series_grid
 

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from medidiff.errors import DataError
 from medidiff.io.dicom.fields import number, value
 from medidiff.io.dicom.geometry import stack_affine
-from medidiff.io.dicom.grouping import Series
+from medidiff.io.dicom.imageseries import Series
 from medidiff.io.dicom.mosaic import cut_tiles, is_mosaic
 from medidiff.io.dicom.pixels import stored_frames
 from medidiff.io.dicom.planes import Plane

@@ -13,6 +13,7 @@ from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medidiff.errors import DataError
+from medidiff.io.dicom.fields import text
 from medidiff.io.dicom.streams import ClampedFile, InflatedFile
 
 DEFERRED_BYTES = 64 << 10  # larger elements (protocol dumps, curves) stay on disk until somebody asks for them
@@ -94,7 +95,7 @@ def _parse(file: ClampedFile) -> tuple[BinaryIO, Source]:
         raise
     except Exception as error:  # a hostile header makes a parser fail in any way it likes
         raise _Damaged(f"the header is damaged ({type(error).__name__}: {str(error)[:120]})") from error
-    if not (header.get("SOPClassUID") or header.get("Modality") or header.file_meta.get("MediaStorageSOPClassUID")):
+    if not (text(header, "SOPClassUID") or text(header, "Modality") or text(header.file_meta, "MediaStorageSOPClassUID")):
         raise _Damaged("not a DICOM object: neither SOPClassUID nor Modality is there")
     syntax = _transfer_syntax(header)
     return stream, Source(header, syntax, file.length, *_pixel_element(stream, *header.original_encoding))
@@ -118,7 +119,7 @@ def _at_bulk(tag: int, vr: str | None, length: int) -> bool:
 
 
 def _transfer_syntax(header: FileDataset) -> UID:
-    stated = header.file_meta.get("TransferSyntaxUID")
+    stated = text(header.file_meta, "TransferSyntaxUID")
     if stated:
         return UID(stated)
     implicit, little = header.original_encoding

@@ -1,0 +1,109 @@
+"""What lies beside a stack and may be one of its slices: parts of a mixed series, damaged files, mislabelled ends."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import FileDataset
+
+from medidiff.errors import DataError
+from medidiff.io.dicom.fields import numbers
+from medidiff.io.dicom.geometry import stack_affine
+from medidiff.io.dicom.imageseries import KEY, Series, key_of
+from medidiff.io.dicom.index import Instance, Skipped
+from medidiff.io.dicom.planes import checked_orientation
+
+FRAGMENT = 3  # images; more are a series of their own
+_SHOWN = 3
+
+
+def told_of_parts(parts: list[Series]) -> list[Series]:
+    """Parts of one uid, each told of the others; a stack that a few set-aside images continue exactly is refused."""
+    if len(parts) == 1:
+        return parts
+    kinds = Counter(len(part.planes) or len(part.paths) for part in parts)
+    sizes = ", ".join(str(size) for size in sorted(kinds.elements(), reverse=True))
+    result = []
+    for part in parts:
+        others = [other for other in parts if other is not part]
+        differs = ", ".join(sorted({keyword for other in others for keyword in _differences(part, other)}))
+        told = replace(
+            part, notes=(*part.notes, f"one of {len(parts)} parts of a mixed series ({sizes} images) that differ in {differs}")
+        )
+        lost = [other for other in others if part.usable and _slices_held_by(other, part)]
+        if lost:
+            names = ", ".join(path.name for path in lost[0].paths[:_SHOWN])
+            told = told.refuse(
+                f"{names} lies exactly where a slice of this series belongs, but differs in "
+                f"{', '.join(_differences(part, lost[0]))}: its header is damaged or the series is mixed. "
+                "Export the series again."
+            )
+        result.append(told)
+    return result
+
+
+def without_lost_ends(series: list[Series]) -> list[Series]:
+    """The series, each usable stack refused whose next slice at an end lies in a small series of another uid."""
+    fragments = [one for one in series if not one.usable and len(one.paths) <= FRAGMENT]
+    result = []
+    for stack in series:
+        if stack.usable:
+            ends = {-1, len(stack.planes)}
+            for other in (one for one in fragments if one.uid != stack.uid and ends & set(_slices_held_by(one, stack))):
+                names = ", ".join(path.name for path in other.paths)
+                stack = stack.refuse(
+                    f"{names} lies exactly where its next slice belongs, but carries another SeriesInstanceUID: "
+                    "the header is damaged or the series goes on there. Export the series again."
+                )
+                break
+        result.append(stack)
+    return result
+
+
+def _differences(one: Series, other: Series) -> list[str]:
+    """The keywords in which two parts of a series differ."""
+    found = [keyword for keyword, a, b in zip(KEY, key_of(one.headers[0]), key_of(other.headers[0])) if a != b]
+    return found or ["PixelSpacing or ImageOrientationPatient"]
+
+
+def _slices_held_by(fragment: Series, stack: Series) -> list[int]:
+    """Slice numbers of the stack, -1 and n included, at which images of a small series lie exactly on its grid."""
+    if len(fragment.paths) > FRAGMENT:
+        return []
+    from_ras = np.linalg.inv(stack_affine(stack.planes))
+    found = []
+    for header in fragment.headers:
+        try:
+            x, y, z = numbers(header, "ImagePositionPatient", 3, name="")
+        except DataError:
+            continue
+        index = (from_ras @ (-x, -y, z, 1))[:3]
+        k = int(np.round(index[2]))
+        if np.abs(index - (0, 0, k)).max() < 0.02 and -1 <= k <= len(stack.planes) and not _is_turned(stack, header):
+            found.append(k)
+    return found
+
+
+def _is_turned(stack: Series, header: FileDataset) -> bool:
+    """Whether an image has a sound orientation that is clearly another one than that of the stack, as localisers have."""
+    try:
+        cosines = checked_orientation(numbers(header, "ImageOrientationPatient", 6, name=""), name="")
+    except DataError:
+        return False
+    return bool(np.abs(np.array(cosines) - stack.planes[0].orientation).max() > 0.05)
+
+
+def told_of_damaged(series: Series, instances: list[Instance], damaged: list[Skipped]) -> Series:
+    """The series, refused when a damaged DICOM file lies in one of its folders, told when an unreadable one does."""
+    folders = {str(Path(instance.name).parent) for instance in instances}
+    beside = [entry for entry in damaged if str(Path(entry.path).parent) in folders]
+    if not beside:
+        return series
+    names = ", ".join(entry.path for entry in beside[:_SHOWN]) + (" and more" if len(beside) > _SHOWN else "")
+    if series.usable and any(entry.says_dicom for entry in beside):
+        return series.refuse(
+            f"{names} lies beside the series and is a damaged DICOM file ({beside[0].reason}) It may be one of its slices: "
+            "copy it again, or move it away if it is not."
+        )
+    return replace(series, notes=(*series.notes, f"unreadable files lie beside it and may be lost slices: {names}"))
