@@ -95,15 +95,22 @@ def _is_turned(stack: Series, header: FileDataset) -> bool:
 
 
 def told_of_damaged(series: Series, instances: list[Instance], damaged: list[Skipped]) -> Series:
-    """The series, refused when a damaged DICOM file lies in one of its folders, told when an unreadable one does."""
-    folders = {str(Path(instance.name).parent) for instance in instances}
-    beside = [entry for entry in damaged if str(Path(entry.path).parent) in folders]
+    """The series, refused when a damaged file of its kind of name lies in one of its folders, told when another one does."""
+    places = {_place(instance.name) for instance in instances}
+    beside = [entry for entry in damaged if _place(entry.path)[0] in {folder for folder, _ in places}]
     if not beside:
         return series
-    names = ", ".join(entry.path for entry in beside[:_SHOWN]) + (" and more" if len(beside) > _SHOWN else "")
-    if series.usable and any(entry.says_dicom for entry in beside):
+    lost = [entry for entry in beside if entry.may_be_slice and _place(entry.path) in places]
+    if series.usable and lost:
         return series.refuse(
-            f"{names} lies beside the series and is a damaged DICOM file ({beside[0].reason}) It may be one of its slices: "
-            "copy it again, or move it away if it is not."
+            f"{lost[0].path} lies beside the series and may be one of its slices: {lost[0].reason.rstrip('.')}. "
+            f"{len(lost)} such file{'s' * (len(lost) > 1)} there. Copy again, or move away what does not belong."
         )
+    names = ", ".join(entry.path for entry in beside[:_SHOWN]) + (" and more" if len(beside) > _SHOWN else "")
     return replace(series, notes=(*series.notes, f"unreadable files lie beside it and may be lost slices: {names}"))
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Folder and kind of name of a file: its suffix where that is a word, since dots in UIDs make no suffix."""
+    path = Path(name)
+    return str(path.parent), path.suffix.lower() if path.suffix[1:].isalpha() else ""

@@ -37,8 +37,8 @@ class Skipped:
 
     path: str  # relative to the indexed folder, safe to print
     reason: str
-    is_damaged_dicom: bool = False  # by its name or its magic word it should be DICOM, so that it may be a lost slice
-    says_dicom: bool = False  # it has the magic word
+    is_damaged_dicom: bool = False  # its name or its content says that it should be DICOM
+    may_be_slice: bool = False  # it has the magic word, or nothing at all in it, as a failed copy has
 
 
 def index_folder(folder: Path) -> tuple[list[Instance], list[Skipped]]:
@@ -101,10 +101,10 @@ def _read(path: Path, name: str) -> Instance | Skipped:
             start = file.read(136)
     except OSError as error:
         return Skipped(name, f"cannot be read ({error.strerror or error})")
-    if not start:
-        return Skipped(name, "an empty file", is_damaged_dicom=path.suffix.lower() in (".dcm", ".ima"))
+    if not start.strip(b"\0"):
+        return Skipped(name, "nothing but zeros" if start else "an empty file", is_damaged_dicom=True, may_be_slice=True)
     if start[132:136] == b"\x02\0\0\0" and not has_preamble(start):
-        return Skipped(name, "the magic word DICM is damaged", is_damaged_dicom=True, says_dicom=True)
+        return Skipped(name, "the magic word DICM is damaged", is_damaged_dicom=True, may_be_slice=True)
     if not (has_preamble(start) or may_be_bare(start)):
         return Skipped(name, "not a DICOM file", is_damaged_dicom=path.suffix.lower() in (".dcm", ".ima"))
     try:
@@ -119,7 +119,7 @@ def _read(path: Path, name: str) -> Instance | Skipped:
             return Instance(path, name, source.header, source.transfer_syntax, problem)
     except DataError as error:
         reason = str(error).removeprefix(f"{name}: ")
-        return Skipped(name, reason, is_damaged_dicom=has_preamble(start), says_dicom=has_preamble(start))
+        return Skipped(name, reason, is_damaged_dicom=has_preamble(start), may_be_slice=has_preamble(start))
 
 
 def _is_cut(source: Source) -> bool:

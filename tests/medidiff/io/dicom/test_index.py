@@ -45,7 +45,7 @@ def test_junk_is_skipped_and_listed_and_the_rest_is_found(stack, save, tmp_path)
     assert all(name.isprintable() for name in found)
     assert "not a DICOM file" in found["notes.txt"] and "empty" in found["empty.dcm"]
     assert "pipe" in found["pipe"] and "already visited" in found["loop"] and "No such file" in found["dangling"]
-    assert {entry.path for entry in skipped if entry.says_dicom} == {"magic"}
+    assert {entry.path for entry in skipped if entry.may_be_slice} == {"magic", "empty.dcm"}
 
 
 def test_linked_folder_is_indexed_once_and_under_its_real_name(stack, save, tmp_path):
