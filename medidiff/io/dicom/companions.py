@@ -12,6 +12,7 @@ from medidiff.io.dicom.fields import numbers
 from medidiff.io.dicom.geometry import stack_affine
 from medidiff.io.dicom.imageseries import KEY, Series, key_of
 from medidiff.io.dicom.index import Instance, Skipped
+from medidiff.io.dicom.kinds import kind_problem
 from medidiff.io.dicom.planes import checked_orientation
 
 FRAGMENT = 3  # images; more are a series of their own
@@ -44,21 +45,25 @@ def told_of_parts(parts: list[Series]) -> list[Series]:
 
 
 def without_lost_ends(series: list[Series]) -> list[Series]:
-    """The series, each usable stack refused whose next slice at an end lies in a small series of another uid."""
+    """The series, each usable stack refused that may have lost a slice to a small series of another uid."""
     fragments = [one for one in series if not one.usable and len(one.paths) <= FRAGMENT]
-    result = []
-    for stack in series:
-        if stack.usable:
-            ends = {-1, len(stack.planes)}
-            for other in (one for one in fragments if one.uid != stack.uid and ends & set(_slices_held_by(one, stack))):
-                names = ", ".join(path.name for path in other.paths)
-                stack = stack.refuse(
-                    f"{names} lies exactly where its next slice belongs, but carries another SeriesInstanceUID: "
-                    "the header is damaged or the series goes on there. Export the series again."
-                )
-                break
-        result.append(stack)
-    return result
+    return [_told_of_fragments(stack, fragments) if stack.usable else stack for stack in series]
+
+
+def _told_of_fragments(stack: Series, fragments: list[Series]) -> Series:
+    ends, folders = {-1, len(stack.planes)}, {path.parent for path in stack.paths}
+    for other in (one for one in fragments if one.uid != stack.uid):
+        names = ", ".join(path.name for path in other.paths)
+        if ends.intersection(_slices_held_by(other, stack)):
+            return stack.refuse(
+                f"{names} lies exactly where its next slice belongs, but carries another SeriesInstanceUID: "
+                "the header is damaged or the series goes on there. Export the series again."
+            )
+        if not other.planes and other.paths[0].parent in folders and not kind_problem(other.headers[0], len(other.paths)):
+            return stack.refuse(
+                f"{names} lies beside the series and may be one of its slices: {other.reason} Move it away if it does not belong."
+            )
+    return stack
 
 
 def _differences(one: Series, other: Series) -> list[str]:

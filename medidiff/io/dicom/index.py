@@ -14,10 +14,8 @@ from pydicom.uid import UID
 from medidiff.errors import DataError
 from medidiff.io.dicom.fields import text, value
 from medidiff.io.dicom.integrity import check_pixels
-from medidiff.io.dicom.kinds import CLASS_OF
-from medidiff.io.dicom.source import Source, has_preamble, may_be_bare, open_source
-
-DICOMDIR = "1.2.840.10008.1.3.10"
+from medidiff.io.dicom.kinds import CLASS_OF, READABLE
+from medidiff.io.dicom.source import DICOMDIR, Source, has_preamble, may_be_bare, open_source
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +123,7 @@ def _read(path: Path, name: str) -> Instance | Skipped:
 def _is_cut(source: Source) -> bool:
     """Whether the file says to be a slice but its header breaks off."""
     classes = text(source.header.file_meta, "MediaStorageSOPClassUID"), text(source.header, "SOPClassUID")
-    is_slice = any(sop_class in CLASS_OF for sop_class in classes)
+    is_slice = any(sop_class in CLASS_OF for sop_class in classes) or text(source.header, "Modality") in READABLE
     return is_slice and (value(source.header, "Rows") is None or not text(source.header, "SeriesInstanceUID"))
 
 

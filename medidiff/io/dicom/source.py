@@ -16,6 +16,7 @@ from medidiff.errors import DataError
 from medidiff.io.dicom.fields import text
 from medidiff.io.dicom.streams import ClampedFile, InflatedFile
 
+DICOMDIR = "1.2.840.10008.1.3.10"
 DEFERRED_BYTES = 64 << 10  # larger elements (protocol dumps, curves) stay on disk until somebody asks for them
 _PIXEL_TAGS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
 _CONTOURS = 0x30060039  # the bulk of an RTSTRUCT; nothing that identifies it comes after
@@ -95,8 +96,9 @@ def _parse(file: ClampedFile) -> tuple[BinaryIO, Source]:
         raise
     except Exception as error:  # a hostile header makes a parser fail in any way it likes
         raise _Damaged(f"the header is damaged ({type(error).__name__}: {str(error)[:120]})") from error
-    if not (text(header, "SOPClassUID") or text(header, "Modality") or text(header.file_meta, "MediaStorageSOPClassUID")):
-        raise _Damaged("not a DICOM object: neither SOPClassUID nor Modality is there")
+    is_object = text(header, "SOPClassUID") or text(header, "Modality")
+    if not is_object and text(header.file_meta, "MediaStorageSOPClassUID") != DICOMDIR:
+        raise _Damaged("not a DICOM object, or cut: neither SOPClassUID nor Modality is there")
     syntax = _transfer_syntax(header)
     return stream, Source(header, syntax, file.length, *_pixel_element(stream, *header.original_encoding))
 

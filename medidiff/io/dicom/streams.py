@@ -17,7 +17,7 @@ class ClampedFile(io.BufferedReader):
     """
 
     def __init__(self, path: Path):
-        super().__init__(io.FileIO(path))
+        super().__init__(io.FileIO(str(path)))  # pydicom reopens a file by a name that is text
         self.length = os.fstat(self.fileno()).st_size
         self.budget: int | None = HEADER_BYTES
 

@@ -217,3 +217,14 @@ def test_installed_test_files_of_pydicom_are_all_indexed_or_skipped_without_an_e
     assert any("DICOMDIR" in entry.reason for entry in skipped)
     usable = [one for one in series_in(folder) if one.usable]
     assert [(one.modality, len(one.planes)) for one in usable] == [("CT", 5)]
+
+
+def test_large_elements_stay_on_disk_until_asked_for(stack, save, tmp_path):
+    headers = stack().headers()[:1]
+    headers[0].private_block(0x29, "PROTOCOL", create=True).add_new(0x10, "OB", b"word " * 40000)
+    save(tmp_path, headers)
+
+    (instance,), _ = index_folder(tmp_path)
+
+    assert instance.header._dict[0x00291010].value is None
+    assert instance.header[0x0029, 0x1010].value == b"word " * 40000
