@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
-from medidiff.errors import DataError
+from medidiff.errors import ConfigError, DataError
 from medidiff.io.volume import Grid, Volume
 
 _SLAB_BYTES = 2**26  # coordinates of one slab of target slices
@@ -24,10 +24,11 @@ def resample_to(volume: Volume, grid: Grid, *, order: int = 1, fill: float, anti
         value(p) = interpolate(volume, M p),   M = inverse(volume.affine) · grid.affine
         sigma[axis] = sqrt(f[axis]² - 1) / 2 source voxels,   f[axis] = |row `axis` of M|
 
-    Beside the result, memory is bounded by one smoothed copy of the source and slabs of target slices.
+    Beside the result, memory is bounded by one smoothed copy of the source and slabs of target slices. Raises ConfigError for
+    another order.
     """
     if order not in (0, 1, 3):
-        raise ValueError(f"order is {order}, expected 0 (nearest), 1 (linear) or 3 (cubic)")
+        raise ConfigError(f"order of resampling is {order}, expected 0 (nearest), 1 (linear) or 3 (cubic).")
     if volume.grid.agrees_with(grid, tolerance_mm=1e-9):
         return Volume(volume.array.astype(np.float32), grid.affine)
     to_source = np.linalg.inv(volume.affine) @ grid.affine
@@ -44,7 +45,7 @@ def resample_to(volume: Volume, grid: Grid, *, order: int = 1, fill: float, anti
         ndimage.affine_transform(
             source, to_source[:3, :3], shift, output_shape=slab.shape, output=slab, order=order, mode=mode, prefilter=False
         )
-        slab[~_inside(slab.shape, to_source[:3, :3], shift, source.shape)] = fill
+        _fill_outside(slab, to_source[:3, :3], shift, source.shape, fill)
     return Volume(result, grid.affine)
 
 
@@ -85,10 +86,15 @@ def _slabs(shape: tuple[int, int, int]) -> Iterator[tuple[int, int]]:
     return ((start, min(start + depth, shape[2])) for start in range(0, shape[2], depth))
 
 
-def _inside(shape: tuple[int, ...], matrix: np.ndarray, shift: np.ndarray, source_shape: tuple[int, ...]) -> np.ndarray:
-    inside = np.ones(shape, bool)
-    i, j, k = np.ogrid[: shape[0], : shape[1], : shape[2]]
-    for row, start, size in zip(matrix, shift, source_shape):
+def _fill_outside(slab: np.ndarray, matrix: np.ndarray, shift: np.ndarray, source_shape: tuple[int, ...], fill: float) -> None:
+    """Set those voxels of a slab whose source index, matrix · (i, j, k) + shift, lies outside the source's voxel box."""
+    low, high = -_BORDER, np.array(source_shape) - 1 + _BORDER
+    corners = np.stack(np.meshgrid(*[(0, n - 1) for n in slab.shape], indexing="ij"), -1).reshape(-1, 3) @ matrix.T + shift
+    if ((corners >= low) & (corners <= high)).all():
+        return  # the box is convex
+    inside = np.ones(slab.shape, bool)
+    i, j, k = np.ogrid[: slab.shape[0], : slab.shape[1], : slab.shape[2]]
+    for row, start, top in zip(matrix, shift, high):
         index = row[0] * i + row[1] * j + row[2] * k + start
-        inside &= (index >= -_BORDER) & (index <= size - 1 + _BORDER)
-    return inside
+        inside &= (index >= low) & (index <= top)
+    slab[~inside] = fill

@@ -60,7 +60,8 @@ def detect_lesions(
     """
     predicted, many_predicted = components(prediction, connectivity)
     true, many_true = components(truth, connectivity)
-    pairs, common = np.unique(np.stack([predicted, true])[:, prediction & truth], axis=1, return_counts=True)
+    both = prediction & truth
+    pairs, common = np.unique(np.stack([predicted[both], true[both]]), axis=1, return_counts=True)
     sizes = [np.bincount(labels.ravel()) for labels in (predicted, true)]
     iou = common / (sizes[0][pairs[0]] + sizes[1][pairs[1]] - common)
     found = _most_pairs(pairs[:, iou > least_iou], iou[iou > least_iou])

@@ -32,7 +32,9 @@ def flood_lesions(pet: Volume, *, smoothing_mm: float, background_suv: float, ho
     maxima = np.append(np.inf, ndimage.maximum(smooth, hot, np.arange(1, parts + 1)))  # no marker outside the parts
     seeds = smooth >= seed_fraction * maxima[hot]
     markers = np.where(seeds, _LESION, np.where(smooth < background_suv, _BACKGROUND, 0))
-    return watershed(gradient_magnitude(smooth, pet.affine), markers) == _LESION
+    shore = ndimage.binary_dilation(markers == 0, iterations=1)  # only markers next to open voxels can flood them
+    flooded = watershed(gradient_magnitude(smooth, pet.affine), markers, mask=shore)
+    return seeds | (flooded == _LESION)
 
 
 def gradient_magnitude(values: np.ndarray, affine: np.ndarray) -> np.ndarray:

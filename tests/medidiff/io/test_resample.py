@@ -7,7 +7,7 @@ import torch
 from nibabel.eulerangles import euler2mat
 from scipy import ndimage
 
-from medidiff.errors import DataError
+from medidiff.errors import ConfigError, DataError
 from medidiff.io.nifti import read_nifti, write_nifti
 from medidiff.io.resample import iso_grid, resample_mask, resample_to
 from medidiff.io.volume import Grid, Volume
@@ -124,7 +124,7 @@ def test_slabs_give_what_one_piece_gives(monkeypatch):
 def test_nearest_takes_values_that_are_there():
     labels = Volume(np.random.default_rng(1).integers(0, 4, PET.shape).astype(np.uint8), PET.affine)
     assert set(np.unique(resample_to(labels, CT, order=0, fill=0, antialias=False).array)) <= {0, 1, 2, 3}
-    with pytest.raises(ValueError, match="order is 2, expected 0"):
+    with pytest.raises(ConfigError, match="order of resampling is 2, expected 0"):
         resample_to(labels, CT, order=2, fill=0)
 
 
