@@ -19,7 +19,7 @@ TRUTH_COLOUR = "#3ddc84"
 METHOD_COLOURS = ("#4cc9f0", "#ff9f1c", "#f15bb5", "#fee440", "#b794f6", "#ff6b6b", "#9be7c4", "#d4d4d4")
 WIDTH_IN, DPI = 11.0, 110
 PIXELS = 480  # most along a side of a panel
-PROJECTION_VOXELS = 4_000_000
+PROJECTION_VOXELS = 2_000_000
 ENDS = {"axial": "RLAP", "coronal": "RLSI", "sagittal": "APSI"}  # left, right, top, bottom of the panel
 
 
@@ -27,11 +27,6 @@ def colours(names: Iterable[str]) -> dict[str, str]:
     """The colour of each contour: the truth's, then one per method in the order given."""
     methods = [name for name in names if name != TRUTH]
     return {TRUTH: TRUTH_COLOUR} | {name: METHOD_COLOURS[i % len(METHOD_COLOURS)] for i, name in enumerate(methods)}
-
-
-def suv_limit(scene: Scene) -> float:
-    """Upper end of the PET colour scale, SUV: 99.9 % of the voxels are below, between 5 and 20."""
-    return float(np.clip(np.ceil(np.percentile(scene.images["PET"].array, 99.9)), 5, 20))
 
 
 def planes_figure(scene: Scene) -> Figure:
@@ -83,7 +78,7 @@ def projection_figure(scene: Scene) -> Figure:
     paint = colours(masks)
     for ax, plane in zip(axes, ("coronal", "sagittal")):
         extent = extent_mm(grid, plane)
-        shown = ax.imshow(_project(pet, plane), extent=extent, origin="lower", cmap="gray_r", vmin=0, vmax=suv_limit(scene))
+        shown = ax.imshow(_project(pet, plane), extent=extent, origin="lower", cmap="gray_r", vmin=0, vmax=scene.suv_limit)
         for name, mask in masks.items():
             _contour(ax, _project(mask, plane), extent, paint[name], 1.2)
         _frame(ax, plane, "#1c2733")
@@ -109,7 +104,7 @@ def _panel(ax: Axes, scene: Scene, plane: str, box: np.ndarray, spacing_mm: floa
         low, high = WINDOW_HU
         ax.imshow(layers["CT"], extent=extent, origin="lower", cmap="gray", vmin=low, vmax=high)
     if "PET" in layers and (overlay or "CT" not in layers):
-        limit = suv_limit(scene)
+        limit = scene.suv_limit
         alpha = np.clip(1.5 * layers["PET"] / limit - 0.2, 0, 0.8) if "CT" in layers else None
         mappable = ax.imshow(layers["PET"], extent=extent, origin="lower", cmap="inferno", vmin=0, vmax=limit, alpha=alpha)
     paint = colours(scene.masks)

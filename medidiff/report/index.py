@@ -8,7 +8,7 @@ from pathlib import Path
 from medidiff.io.atomic import write_text
 from medidiff.report.rendering import render_with_script
 from medidiff.report.study import STATES, Study, read_study
-from medidiff.report.wording import cell, is_prominent, label, ordered
+from medidiff.report.wording import cell, label, leaders, ordered
 
 SORTED_BY = "dice"  # the lowest first
 LEFT, RIGHT, ROW = 124, 624, 30  # of the chart, pixels
@@ -90,7 +90,7 @@ def _row(study: Study, methods: list[str], measures: dict, out: Path) -> dict:
 
 def _summary(methods: list[str], measures: dict) -> tuple[list[dict], list[str]]:
     """Per method: number of studies, mean and median of every prominent number."""
-    names = ordered(name for values in measures.values() for name in values if is_prominent(name))[:4]
+    names = leaders(name for values in measures.values() for name in values)[:5]
     rows = []
     for method in methods:
         mine = [values for (_, other), values in measures.items() if other == method and values]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -31,26 +32,32 @@ class Scene:
         """The grid whose box is shown: the CT's, else the PET's, else the first mask's."""
         return next(iter([*self.images.values(), *self.masks.values()])).grid
 
-    @property
+    @cached_property
+    def suv_limit(self) -> float:
+        """Upper end of the PET colour scale, SUV: 99.9 % of the voxels are below, between 5 and 20."""
+        return float(np.clip(np.ceil(np.percentile(self.images["PET"].array, 99.9)), 5, 20))
+
+    @cached_property
     def centre(self) -> np.ndarray:
         """RAS millimetres of the voxel of the truth (else of all masks) nearest to its centroid; else the box's middle."""
-        points = self._points([TRUTH]) if TRUTH in self.masks else np.empty((0, 3))
-        points = points if len(points) else self._points(self.masks)
+        points = self._lesion_points
         if not len(points):
             return self.reference.corners().mean(axis=0)
         return points[np.argmin(np.linalg.norm(points - points.mean(axis=0), axis=1))]
 
     def lesion_box(self, margin_mm: float = 20.0) -> np.ndarray:
-        """Low and high corner (2, 3) of the cube, RAS millimetres, around all masks that touch the truth's neighbourhood."""
-        centre = self.centre
-        points = self._points([TRUTH]) if TRUTH in self.masks else np.empty((0, 3))
-        points = points if len(points) else self._points(self.masks)
-        reach = np.abs(points - centre).max() if len(points) else 40.0
-        return np.stack([centre - reach - margin_mm, centre + reach + margin_mm])
+        """Low and high corner (2, 3) of a cube around the centre, RAS millimetres, with the truth (else all masks) inside."""
+        points = self._lesion_points
+        reach = np.abs(points - self.centre).max() if len(points) else 40.0
+        return np.stack([self.centre - reach - margin_mm, self.centre + reach + margin_mm])
 
-    def _points(self, names: Mapping[str, Volume] | list[str]) -> np.ndarray:
-        found = [volume.grid.positions(np.argwhere(volume.array > 0)) for name, volume in self.masks.items() if name in names]
-        return np.concatenate([np.empty((0, 3)), *found])
+    @cached_property
+    def _lesion_points(self) -> np.ndarray:
+        for masks in ([self.masks[TRUTH]] if TRUTH in self.masks else [], self.masks.values()):
+            points = [mask.grid.positions(np.argwhere(mask.array > 0)) for mask in masks]
+            if any(map(len, points)):
+                return np.concatenate(points)
+        return np.empty((0, 3))
 
 
 def read_scene(study: Study) -> Scene:
@@ -81,9 +88,20 @@ def plane_grid(plane: str, through: np.ndarray, box: np.ndarray, spacing_mm: flo
 
 def picture(volume: Volume, grid: Grid, *, plane: str, fill: float) -> np.ndarray:
     """The values on a layer as an image: rows go up, columns along the plane's first axis."""
-    values = resample_to(volume, grid, fill=fill, antialias=False).array
+    values = resample_to(_near(volume, grid), grid, fill=fill, antialias=False).array
     side, up, across = PLANES[plane]
     return values.transpose(across, up, side)[0]
+
+
+def _near(volume: Volume, grid: Grid) -> Volume:
+    """The part of a volume that a layer can touch: all of it would be copied to sample a few slices."""
+    corners = np.c_[grid.corners(), np.ones(8)] @ np.linalg.inv(volume.affine).T[:, :3]
+    last = np.array(volume.array.shape) - 1
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 2, 0, last)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 2, low, last)
+    affine = volume.affine.copy()
+    affine[:3, 3] = volume.grid.positions(low[None])[0]
+    return Volume(volume.array[tuple(slice(a, b + 1) for a, b in zip(low, high))], affine)
 
 
 def extent_mm(grid: Grid, plane: str) -> tuple[float, float, float, float]:

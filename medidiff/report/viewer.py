@@ -15,7 +15,7 @@ from matplotlib.colors import ListedColormap
 from medidiff.io.atomic import write_text
 from medidiff.io.resample import resample_to
 from medidiff.io.volume import Grid
-from medidiff.report.figures import TRUTH_COLOUR, WINDOW_HU, suv_limit
+from medidiff.report.figures import TRUTH_COLOUR, WINDOW_HU
 from medidiff.report.scene import OUTSIDE, TRUTH, Scene, cubic_grid
 
 VOXELS = 2_000_000  # of the background shown; more is sampled coarser
@@ -36,7 +36,7 @@ def write_viewer(scene: Scene, method: str, path: Path) -> float:
 
     grid = cubic_grid(scene.reference, voxels=VOXELS)
     name = "CT" if "CT" in scene.images else "PET"
-    low, high = WINDOW_HU if name == "CT" else (0.0, suv_limit(scene))
+    low, high = WINDOW_HU if name == "CT" else (0.0, scene.suv_limit)
     grey = resample_to(scene.images[name], grid, fill=OUTSIDE[name]).array
     # nilearn shows zero as missing and stretches what it is given, so the window goes to 1 ... 255 and two corners pin it
     shown = 1 + 254 * np.clip((grey - low) / (high - low), 0, 1)

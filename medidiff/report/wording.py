@@ -21,9 +21,20 @@ UNITS = {
     "mbq": "MBq",
     "deg": "°",
 }
-SPELLING = {"dice": "Dice", "hd95": "HD95", "suv": "SUV", "suvbw": "SUVbw", "ct": "CT", "pet": "PET", "hu": "HU", "id": "ID"}
+SPELLING = {
+    "dice": "Dice",
+    "hd95": "HD95",
+    "nsd": "NSD",
+    "assd": "ASSD",
+    "suv": "SUV",
+    "suvbw": "SUVbw",
+    "ct": "CT",
+    "pet": "PET",
+    "hu": "HU",
+    "id": "ID",
+}
 # which numbers come first in a table; the rest follows in their own order
-FIRST = ("dice", "hd95", "volume_error", "surface_dice", "assd", "volume", "precision", "recall", "sensitivity")
+FIRST = ("dice", "hd95", "volume_error", "nsd", "assd", "volume", "truth", "sensitivity", "precision")
 
 
 def label(name: str) -> str:
@@ -76,6 +87,15 @@ def cell(value: Any) -> str:
         return f"{value:.6g}" if isinstance(value, float) else str(value)
     text = " ".join(str(value).split())
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+
+
+def leaders(names: Iterable[str]) -> list[str]:
+    """The first prominent name of each kind, such as one of two kinds of HD95."""
+    firsts: dict[int, str] = {}
+    for name in ordered(names):
+        if is_prominent(name):
+            firsts.setdefault(_rank(name), name)
+    return list(firsts.values())
 
 
 def _spell(words: str) -> str:
