@@ -12,6 +12,7 @@ from medidiff.io.dicom.grouping import group_series
 from medidiff.io.dicom.imageseries import Series
 from medidiff.io.dicom.index import Instance, index_folder
 from medidiff.io.dicom.series import series_grid
+from medidiff.io.dicom.tilt import accept_tilt
 
 FEWEST_SLICES, THICKEST_MM = 8, 10.0  # below and above, a "volume" is a localiser or a few test images
 TIE = 0.01  # two CTs whose overlap with the PET differs by less than this fraction of the larger are equally good
@@ -33,18 +34,22 @@ def find_pet(folder: Path, *, pet: str = "") -> Series:
     return _named(series, pet, "PT") if pet else _choose_pet(series)
 
 
-def find_petct(folder: Path, *, ct: str = "", pet: str = "") -> PetCt:
+def find_petct(folder: Path, *, ct: str = "", pet: str = "", allow_tilt: bool = False) -> PetCt:
     """The PET, its CT and the contours of one study folder.
 
-    folder    any tree with one PET/CT examination
-    ct, pet   SeriesInstanceUIDs that decide; "" chooses
+    folder       any tree with one PET/CT examination
+    ct, pet      SeriesInstanceUIDs that decide; "" chooses
+    allow_tilt   take a series with a gantry tilt too; its affine is sheared (`tilt.upright` resamples it)
 
     PET: corrected for attenuation, then most slices, then the latest. CT: same study and frame of reference, then the
     largest overlap with the PET. Raises DataError when either is missing, not usable, not of the same patient, or when two
     are equally good.
     """
     instances, skipped = index_folder(folder)
-    return choose_petct(group_series(instances, skipped), instances, ct=ct, pet=pet)
+    series = group_series(instances, skipped)
+    if allow_tilt:
+        series = [accept_tilt(one) for one in series]
+    return choose_petct(series, instances, ct=ct, pet=pet)
 
 
 def choose_petct(series: Sequence[Series], instances: Sequence[Instance], *, ct: str = "", pet: str = "") -> PetCt:

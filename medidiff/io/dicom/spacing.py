@@ -77,7 +77,7 @@ def tilt_problem(planes: Sequence[Plane]) -> str:
         return ""
     return (
         f"the slices step sideways (gantry tilt of {tilt_degrees(affine):.2f} degrees), expected a right-angled stack. "
-        "Export a reformatted series without tilt, or allow resampling with allow_tilt."
+        "Export a reformatted series without tilt, or set convert.allow_tilt to resample it."
     )
 
 

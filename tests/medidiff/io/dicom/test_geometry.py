@@ -90,7 +90,7 @@ def test_gantry_tilt_is_refused_with_its_angle_and_keeps_the_sheared_affine(stac
 
     angle = np.degrees(np.arctan(abs(lean_mm) / truth.spacing[2]))
     assert not series.usable and series.is_tilted
-    assert f"gantry tilt of {angle:.2f} degrees" in series.reason and "allow_tilt" in series.reason
+    assert f"gantry tilt of {angle:.2f} degrees" in series.reason and "convert.allow_tilt" in series.reason
     assert is_sheared(truth.ras()) and tilt_degrees(truth.ras()) == pytest.approx(angle, abs=1e-6)
 
 
