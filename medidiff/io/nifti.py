@@ -66,10 +66,11 @@ def write_nifti(volume: Volume, path: str | Path) -> None:
     volume    bool and uint8 become uint8 (masks); other values int16 where that is exact, else float32
     path      name that ends in .nii.gz or .nii
 
-    Both sform and qform are set with code 1 (scanner), unit mm, and no text. A mask on a sheared grid is refused, since
-    ITK cannot read it; an image on a sheared grid has the sform alone. The temporary file's header is read back and
-    compared before it takes the final name. Raises DataError for such a mask or another suffix, NumericsError for NaN
-    or infinite voxels.
+    Both sform and qform are set with code 1 (scanner), unit mm, and no text. On a grid that is sheared by less than 0.001,
+    as rounded positions in DICOM make it, the qform is the nearest rotation, which ITK then reads. A mask on a grid sheared by
+    more is refused, since ITK cannot read it; an image there has the sform alone. The temporary file's header is read back and
+    compared before it takes the final name. Raises DataError for such a mask, integers beyond float32 or another suffix,
+    NumericsError for NaN or infinite voxels.
     """
     path = Path(path)
     if not path.name.endswith((".nii", ".nii.gz")):
@@ -257,7 +258,10 @@ def _storable(array: np.ndarray, path: Path) -> np.ndarray:
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     if low >= -(2**15) and high < 2**15 and np.array_equal(rounded := array.astype(np.int16), array):
         return rounded
-    return array.astype(np.float32)
+    single = array.astype(np.float32)
+    if array.dtype.kind in "iu" and not np.array_equal(single.astype(np.float64), array):
+        raise DataError(f"{path}: whole numbers from {low:g} to {high:g} do not fit float32 exactly; renumber them from 0.")
+    return single
 
 
 def _check_written(temporary: Path, path: Path, grid: Grid) -> None:

@@ -137,6 +137,19 @@ def test_shear_is_the_distance_to_the_nearest_rotation():
     assert shear(sheared(1e-2)) == pytest.approx(5e-3, rel=0.5)
 
 
+def test_a_mask_on_a_grid_with_rounded_positions_stays_readable_for_itk(tmp_path):
+    volume = Volume(np.ones((60, 60, 50), np.uint8), sheared(5e-4))
+    write_nifti(volume, tmp_path / "m.nii.gz")
+    assert read_nifti(tmp_path / "m.nii.gz").grid.agrees_with(volume.grid)
+    seen = SimpleITK.ReadImage(str(tmp_path / "m.nii.gz")).TransformIndexToPhysicalPoint([59, 59, 49])
+    assert np.abs(LPS[:3, :3] @ volume.grid.positions(np.array([[59, 59, 49]]))[0] - seen).max() < 0.1
+
+
+def test_whole_numbers_that_would_be_rounded_are_not_written(tmp_path):
+    with pytest.raises(DataError, match=r"do not fit float32 exactly; renumber"):
+        write_nifti(Volume(np.array([0, 2**24 + 1]).reshape(2, 1, 1), oblique()), tmp_path / "w.nii")
+
+
 def test_nan_is_not_written(tmp_path):
     array = np.zeros((3, 3, 3), np.float32)
     array[1, 2, 0] = np.nan
