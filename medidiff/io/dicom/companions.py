@@ -45,14 +45,14 @@ def told_of_parts(parts: list[Series]) -> list[Series]:
 
 
 def without_lost_ends(series: list[Series]) -> list[Series]:
-    """The series, each usable stack refused that may have lost a slice to a small series of another uid."""
+    """The series, each usable stack refused that may have lost a slice to a small series, of another uid or unreadable."""
     fragments = [one for one in series if not one.usable and len(one.paths) <= FRAGMENT]
     return [_told_of_fragments(stack, fragments) if stack.usable else stack for stack in series]
 
 
 def _told_of_fragments(stack: Series, fragments: list[Series]) -> Series:
     ends, folders = {-1, len(stack.planes)}, {path.parent for path in stack.paths}
-    for other in (one for one in fragments if one.uid != stack.uid):
+    for other in fragments:
         names = ", ".join(path.name for path in other.paths)
         if ends.intersection(_slices_held_by(other, stack)):
             return stack.refuse(

@@ -99,10 +99,10 @@ def _read(path: Path, name: str) -> Instance | Skipped:
             start = file.read(136)
     except OSError as error:
         return Skipped(name, f"cannot be read ({error.strerror or error})")
-    if not start.strip(b"\0"):
-        return Skipped(name, "nothing but zeros" if start else "an empty file", is_damaged_dicom=True, may_be_slice=True)
     if start[132:136] == b"\x02\0\0\0" and not has_preamble(start):
         return Skipped(name, "the magic word DICM is damaged", is_damaged_dicom=True, may_be_slice=True)
+    if not start[:128].strip(b"\0") and not has_preamble(start):
+        return Skipped(name, "nothing but zeros" if start else "an empty file", is_damaged_dicom=True, may_be_slice=True)
     if not (has_preamble(start) or may_be_bare(start)):
         return Skipped(name, "not a DICOM file", is_damaged_dicom=path.suffix.lower() in (".dcm", ".ima"))
     try:
