@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,7 +121,7 @@ def _percentile(mm: np.ndarray, percent: float) -> float | None:
     return math.inf if np.isinf(mm).any() else float(np.percentile(mm, percent))
 
 
-def _larger(directions) -> float:
+def _larger(directions: Iterable[float | None]) -> float:
     return max((mm for mm in directions if mm is not None), default=0.0)
 
 

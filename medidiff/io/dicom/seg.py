@@ -71,25 +71,7 @@ def build_seg(mask: Volume, source_paths: Sequence[Path], *, label: str, algorit
     frames = _frames_of(mask, planes)
     content = hashlib.sha256(np.packbits(frames)).hexdigest()
     seed = "|".join([*(text(source, "SOPInstanceUID") for source in sources), label, algorithm, version, content])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # highdicom shows the patient's name when its form is unusual
-        segmentation = highdicom.seg.Segmentation(
-            sources,
-            frames,
-            highdicom.seg.SegmentationTypeValues.BINARY,
-            [_description(label, algorithm, version)],
-            series_instance_uid=_uid("series", seed),
-            series_number=900,
-            sop_instance_uid=_uid("instance", seed),
-            instance_number=1,
-            manufacturer="medidiff",
-            manufacturer_model_name="medidiff",
-            software_versions=version,
-            device_serial_number="0",
-            content_label="LESIONS",
-            series_description=f"medidiff {algorithm}"[:64],
-            omit_empty_frames=False,
-        )
+    segmentation = _compose(sources, frames, seed, _description(label, algorithm, version))
     _set_moment(segmentation, *_moment_of(sources[0]))
     _set_dimension_uid(segmentation, _uid("dimensions", seed))
     return segmentation
@@ -118,6 +100,31 @@ def pseudonymised(segmentation: Dataset, pseudonym: str) -> Dataset:
         "instance", f"{segmentation.SOPInstanceUID}|{pseudonym}"
     )
     return copy
+
+
+def _compose(
+    sources: Sequence[Dataset], frames: np.ndarray, seed: str, segment: highdicom.seg.SegmentDescription
+) -> highdicom.seg.Segmentation:
+    algorithm = segment.SegmentationAlgorithmIdentificationSequence[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # highdicom shows the patient's name when its form is unusual
+        return highdicom.seg.Segmentation(
+            sources,
+            frames,
+            highdicom.seg.SegmentationTypeValues.BINARY,
+            [segment],
+            series_instance_uid=_uid("series", seed),
+            series_number=900,
+            sop_instance_uid=_uid("instance", seed),
+            instance_number=1,
+            manufacturer="medidiff",
+            manufacturer_model_name="medidiff",
+            software_versions=algorithm.AlgorithmVersion,
+            device_serial_number="0",
+            content_label="LESIONS",
+            series_description=f"medidiff {algorithm.AlgorithmName}"[:64],
+            omit_empty_frames=False,
+        )
 
 
 def _check_words(**words: str) -> None:
