@@ -61,6 +61,26 @@ class SubPath:
 
 
 @dataclass(frozen=True)
+class Imitation:
+    """A smaller or changed network regresses on what the whole one says, at the levels of training.
+
+    loss = mean  w (D(u; sigma) - T(u; sigma))^2
+    """
+
+    teacher: Denoiser = field(repr=False)
+    sd: float
+    levels: Levels = EDM_LEVELS
+
+    def __call__(self, batch: Batch, denoiser: Denoiser, noise: Noise) -> Tensor:
+        x0, named = batch["x0"], conditions(batch)
+        sigma = self.levels.draw(len(x0), noise).to(x0.device)
+        u = x0 + per_item(sigma, x0) * noise(0, x0, draw="noise")
+        with torch.no_grad():
+            target = self.teacher(u, sigma, **named)
+        return weighted_error(denoiser(u, sigma, **named), target, sigma, self.sd)
+
+
+@dataclass(frozen=True)
 class ScaleDistillation:
     """A student that sees a coarse image regresses on what its teacher says who sees a finer one.
 

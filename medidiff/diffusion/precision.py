@@ -29,3 +29,15 @@ def channels_last(network: nn.Module) -> nn.Module:
         elif isinstance(module, nn.Conv3d):
             module.to(memory_format=torch.channels_last_3d)
     return network
+
+
+def prepared(network: nn.Module) -> nn.Module | Autocast:
+    """The network as it runs fastest at bfloat16's accuracy on its own device; it is changed in place.
+
+    CPU: channels last and autocast. CUDA: compiled too, with one CUDA graph per batch shape; keep shapes fixed (`denoiser.sliced`
+    pads its last batch for this) or every new one is compiled again.
+    """
+    channels_last(network)
+    if next(network.parameters()).is_cuda:
+        return Autocast(torch.compile(network, mode="reduce-overhead", dynamic=False))
+    return Autocast(network)

@@ -26,7 +26,7 @@ class LevelEmbedding(nn.Module):
         self.label = nn.Embedding(classes, width) if classes else None
 
     def forward(self, noise_level: Tensor, label: Tensor | None = None) -> Tensor:
-        phase = noise_level.reshape(len(noise_level), -1, 1).to(self.first.weight.dtype) * self.frequency
+        phase = noise_level.reshape(len(noise_level), -1, 1).to(self.frequency.dtype) * self.frequency
         features = torch.cat([phase.cos(), phase.sin()], dim=2).flatten(1)
         h = self.first(features)
         if self.label is not None and label is not None:

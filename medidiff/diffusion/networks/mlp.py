@@ -30,7 +30,7 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, noise_level: Tensor) -> Tensor:
         embedded = self.embedding(noise_level)
-        h = self.enter(x.to(self.enter.weight.dtype))
+        h = self.enter(x.to(self.embedding.frequency.dtype))
         for layer, film in zip(self.hidden, self.film, strict=True):
             scale, shift = film(embedded).chunk(2, dim=1)
             h = h + nn.functional.silu(layer(h) * (1 + scale) + shift)

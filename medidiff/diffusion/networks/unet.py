@@ -81,7 +81,7 @@ class UNet(nn.Module):
             raise DataError(f"state {tuple(x.shape)}; the prior needs multiples of {multiple}: pad to {wanted}")
         if condition is not None:
             x = torch.cat([x, condition.to(x.dtype)], dim=1)
-        h = space_to_depth(x.to(self.first.weight.dtype), self.shape.stem)
+        h = space_to_depth(x.to(self.norm.weight.dtype), self.shape.stem)
         return self.first(h), self.embedding(noise_level, label)
 
     def through(self, h: Tensor, embedded: Tensor, depth: int = 0, replace: Mapping[int, Inner] | None = None) -> Tensor:
