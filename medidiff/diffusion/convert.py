@@ -111,8 +111,14 @@ def edm_weight(sigma: Tensor, sd: float) -> Tensor:
     return (sigma**2 + sd**2) / (sigma * sd) ** 2
 
 
-def expm1_ratio(h: float) -> float:
-    """(exp(h) - 1) / h - 1, by its series where the difference would cancel."""
-    if abs(h) < 1e-3:
-        return h / 2 + h**2 / 6 + h**3 / 24
-    return math.expm1(h) / h - 1
+def phi(k: int, x: float) -> float:
+    """The k-th exponential integral, phi_0 = exp, phi_{k+1}(x) = (phi_k(x) - 1/k!) / x, by its series where that would cancel.
+
+    phi_1(x) = (exp(x) - 1) / x,    phi_k(x) = sum_n x^n / (n + k)!,    phi_k(0) = 1/k!
+    """
+    if abs(x) < 1:
+        return sum(x**n / math.factorial(n + k) for n in range(18))
+    value = math.exp(x)
+    for j in range(k):
+        value = (value - 1 / math.factorial(j)) / x
+    return value

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from medidiff.diffusion.convert import expm1_ratio
+from medidiff.diffusion.convert import phi
 from medidiff.diffusion.denoiser import Denoiser, predict
 from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.sample import State
@@ -107,9 +107,9 @@ def dpm3(denoiser: Denoiser, state: State, grid: Tensor, noise: Noise) -> State:
     e = (u - denoised) / a
     v1 = moved_to(u, denoised, a, m1)
     d1 = (v1 - predict(denoiser, v1, m1)) / m1 - e
-    v2 = moved_to(u, denoised, a, m2) - 2 * m2 * expm1_ratio(2 * h / 3) * d1
+    v2 = moved_to(u, denoised, a, m2) - 2 * m2 * (2 * h / 3) * phi(2, 2 * h / 3) * d1
     d2 = (v2 - predict(denoiser, v2, m2)) / m2 - e
-    return state.moved(moved_to(u, denoised, a, b) - 1.5 * b * expm1_ratio(h) * d2)
+    return state.moved(moved_to(u, denoised, a, b) - 1.5 * b * h * phi(2, h) * d2)
 
 
 def pp2s(denoiser: Denoiser, state: State, grid: Tensor, noise: Noise) -> State:
