@@ -18,10 +18,10 @@ def koren_faces(values: Tensor, inlet: Tensor) -> Tensor:
     slope spans twice that difference. The last cell sees no neighbour after it: zero gradient.
     """
     start = inlet.unsqueeze(-1)
-    backward = values - torch.cat([start, values[..., :-1]], dim=-1)
-    forward = torch.cat([backward[..., 1:], torch.zeros_like(backward[..., :1])], dim=-1)
+    difference = torch.diff(torch.cat([start, values, values[..., -1:]], dim=-1), dim=-1)
+    backward = difference[..., :-1]
     size, sign = backward.abs(), torch.sign(backward)
     full = torch.cat([2 * size[..., :1], size[..., 1:]], dim=-1)
-    along = forward * sign
-    limited = torch.minimum(torch.minimum(2 * along, (full + 2 * along) / 3), 2 * size).clamp_min(0.0)
-    return torch.cat([start, values + 0.5 * sign * limited], dim=-1)
+    along = 2 * difference[..., 1:] * sign
+    limited = torch.minimum(torch.minimum(along, (full + along) / 3), 2 * size).clamp_min(0.0)
+    return torch.cat([start, torch.addcmul(values, sign, limited, value=0.5)], dim=-1)
