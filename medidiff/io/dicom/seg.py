@@ -11,6 +11,7 @@ from pathlib import Path
 import highdicom
 import nibabel
 import numpy as np
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
@@ -156,9 +157,10 @@ def _complete(header: Dataset) -> None:
     for keyword in _MAY_BE_EMPTY:
         if keyword not in header:
             setattr(header, keyword, None)
-    for keyword in _AT_MOST_16:
-        if len(found := text(header, keyword)) > 16:
-            setattr(header, keyword, found[:16])
+    with disable_value_validation():
+        for keyword in _AT_MOST_16:
+            if len(found := text(header, keyword)) > 16:
+                setattr(header, keyword, found[:16])
 
 
 def _frames_of(mask: Volume, planes: Sequence[Plane]) -> np.ndarray:
