@@ -18,6 +18,7 @@ BACKGROUND, INK = "#0b0f14", "#c9d3dd"
 TRUTH_COLOUR = "#3ddc84"
 METHOD_COLOURS = ("#4cc9f0", "#ff9f1c", "#f15bb5", "#fee440", "#b794f6", "#ff6b6b", "#9be7c4", "#d4d4d4")
 WIDTH_IN, DPI = 11.0, 110
+BAR_IN = 1.0  # width that a colour bar takes
 PIXELS = 480  # most along a side of a panel
 PROJECTION_VOXELS = 2_000_000
 ENDS = {"axial": "RLAP", "coronal": "RLSI", "sagittal": "APSI"}  # left, right, top, bottom of the panel
@@ -35,8 +36,8 @@ def planes_figure(scene: Scene) -> Figure:
     size = box[1] - box[0]
     widths = [size[side] for side, _, _ in PLANES.values()]
     tallest = max(size[up] for _, up, _ in PLANES.values())
-    height = WIDTH_IN / sum(widths) * tallest
-    figure = Figure(figsize=(WIDTH_IN, float(np.clip(height, 2.5, 9.0)) + 0.5), facecolor=BACKGROUND, layout="constrained")
+    height = (WIDTH_IN - BAR_IN) / sum(widths) * tallest
+    figure = Figure(figsize=(WIDTH_IN, float(np.clip(height, 2.5, 9.0)) + 0.35), facecolor=BACKGROUND, layout="constrained")
     axes = figure.subplots(1, 3, width_ratios=widths)
     spacing = float(size.max()) / PIXELS
     for ax, plane in zip(axes, PLANES):

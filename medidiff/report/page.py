@@ -14,7 +14,7 @@ from medidiff.report.rendering import render
 from medidiff.report.scene import TRUTH, Scene, cubic_grid, read_scene
 from medidiff.report.study import Attempt, Study, command_line, flat, read_study
 from medidiff.report.viewer import BOTH_COLOUR, METHOD_COLOUR, VOXELS, write_viewer
-from medidiff.report.wording import is_prominent, ordered, quantity
+from medidiff.report.wording import leaders, ordered, quantity
 
 SIDES = "Radiological view: the patient's right is on the left; in the sagittal plane the front is on the left."
 UNITS = {"CT": "HU", "PET": "SUVbw"}
@@ -42,7 +42,7 @@ def write_study_page(results: Path, logs: Path, name: str, out: Path, *, rejecte
         viewer=_viewer(study, scene, out),
         numbers=_numbers(study, scene),
         volumes=[_volume(volume_name, volume) for volume_name, volume in scene.images.items()],
-        facts=[(step, rows) for step in ("convert", "truth") if (rows := list(flat(study.numbers(step))))],
+        facts=[(step, rows) for step in ("convert", "truth") if (rows := _facts(study.numbers(step)))],
         steps=[_step(task, method, record) for (task, method), record in study.records.items()],
         attempts=[_attempt(attempt) for attempt in study.attempts],
     )
@@ -72,8 +72,10 @@ def _pictures(scene: Scene, out: Path) -> Iterator[dict]:
         low, high = figures.WINDOW_HU
         shown = [f"CT in grey ({low:g} to {high:g} HU)"] if "CT" in scene.images else []
         shown += ["PET in colour (SUVbw)"] if "PET" in scene.images else []
-        where = "the truth" if TRUTH in scene.masks else "the masks" if scene.masks else "the field of view"
-        yield _picture(out, "planes", figures.planes_figure, scene, f"{', '.join(shown)}, through the middle of {where}. {SIDES}")
+        where = "lesion" if any(mask.array.any() for mask in scene.masks.values()) else "field of view"
+        yield _picture(
+            out, "planes", figures.planes_figure, scene, f"{', '.join(shown)}, through the middle of the {where}. {SIDES}"
+        )
     if scene.images and scene.masks:
         grey = "CT" if "CT" in scene.images else "PET"
         yield _picture(
@@ -126,7 +128,7 @@ def _numbers(study: Study, scene: Scene) -> dict:
         if (values := study.measures(method))
     ]
     names = ordered(name for row in rows for name in row["cells"])
-    columns = [name for name in names if is_prominent(name)][:8]
+    columns = leaders(names)[:7]
     return {"rows": rows, "columns": columns, "more": [name for name in names if name not in columns]}
 
 
@@ -140,6 +142,12 @@ def _volume(name: str, volume: Volume) -> dict:
         "orientation": volume.grid.orientation,
         "span": f"{quantity(low)} to {quantity(high)} {UNITS[name]}",
     }
+
+
+def _facts(numbers: dict) -> list[tuple[str, object]]:
+    """What the record says beyond the table of volumes and the list of warnings."""
+    told = ("shape", "spacing_mm", "orientation", "warnings", "notes")
+    return [(name, value) for name, value in numbers.items() if name.split(".")[-1] not in told and value not in (None, "", [])]
 
 
 def _step(task: str, method: str, record: dict) -> dict:

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from medidiff.errors import DataError
 from medidiff.io.nifti import read_nifti
@@ -39,25 +40,29 @@ class Scene:
 
     @cached_property
     def centre(self) -> np.ndarray:
-        """RAS millimetres of the voxel of the truth (else of all masks) nearest to its centroid; else the box's middle."""
+        """RAS millimetres of the lesion's voxel nearest to its centroid; without a lesion the box's middle.
+
+        The lesion is the largest connected part of the truth, or of the first mask that has a voxel.
+        """
         points = self._lesion_points
         if not len(points):
             return self.reference.corners().mean(axis=0)
         return points[np.argmin(np.linalg.norm(points - points.mean(axis=0), axis=1))]
 
     def lesion_box(self, margin_mm: float = 20.0) -> np.ndarray:
-        """Low and high corner (2, 3) of a cube around the centre, RAS millimetres, with the truth (else all masks) inside."""
+        """Low and high corner (2, 3) of a cube around the centre, RAS millimetres, with the lesion inside."""
         points = self._lesion_points
         reach = np.abs(points - self.centre).max() if len(points) else 40.0
         return np.stack([self.centre - reach - margin_mm, self.centre + reach + margin_mm])
 
     @cached_property
     def _lesion_points(self) -> np.ndarray:
-        for masks in ([self.masks[TRUTH]] if TRUTH in self.masks else [], self.masks.values()):
-            points = [mask.grid.positions(np.argwhere(mask.array > 0)) for mask in masks]
-            if any(map(len, points)):
-                return np.concatenate(points)
-        return np.empty((0, 3))
+        mask = next((mask for mask in self.masks.values() if mask.array.any()), None)
+        if mask is None:
+            return np.empty((0, 3))
+        parts, _ = ndimage.label(mask.array, structure=np.ones((3, 3, 3)))
+        largest = np.argmax(np.bincount(parts.ravel())[1:]) + 1
+        return mask.grid.positions(np.argwhere(parts == largest))
 
 
 def read_scene(study: Study) -> Scene:

@@ -6,6 +6,7 @@ from typing import Any
 
 UNITS = {
     "mm": "mm",
+    "m": "m",
     "ml": "ml",
     "percent": "%",
     "suv": "SUV",
@@ -59,6 +60,8 @@ def quantity(value: Any) -> str:
         return "∞" if str(value)[0] != "-" else "−∞"
     if isinstance(value, float):
         return _decimal(value)
+    if isinstance(value, list | tuple) and value and all(isinstance(row, list | tuple) for row in value):
+        return "; ".join(" ".join(map(quantity, row)) for row in value)
     if isinstance(value, list | tuple):
         return (
             " × ".join(map(quantity, value))
