@@ -59,7 +59,8 @@ def _told_of_fragments(stack: Series, fragments: list[Series]) -> Series:
                 f"{names} lies exactly where its next slice belongs, but carries another SeriesInstanceUID: "
                 "the header is damaged or the series goes on there. Export the series again."
             )
-        if not other.planes and other.paths[0].parent in folders and not kind_problem(other.headers[0], len(other.paths)):
+        is_another_kind = other.modality and kind_problem(other.headers[0], len(other.paths))
+        if not other.planes and other.paths[0].parent in folders and not is_another_kind:
             return stack.refuse(
                 f"{names} lies beside the series and may be one of its slices: {other.reason} Move it away if it does not belong."
             )

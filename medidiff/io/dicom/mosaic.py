@@ -35,13 +35,7 @@ def tile_planes(header: Dataset, *, path: Path, name: str) -> list[Plane]:
     CSA header is missing or does not fit the image.
     """
     whole_plane = single_plane(header, path=path, name=name)
-    csa = _csa_values(header, name=name)
-    try:
-        count = int(csa["NumberOfImagesInMosaic"][0])
-        normal = np.array([float(part) for part in csa["SliceNormalVector"][:3]])
-        step = float(header.SpacingBetweenSlices)
-    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
-        raise _no_layout(name) from error
+    count, normal, step = _layout(_csa_values(header, name=name), header, name=name)
     side = math.ceil(math.sqrt(count)) if count > 0 else 0
     rows, columns = whole_plane.shape
     if normal.shape != (3,) or not side or rows % side or columns % side or step <= 0 or abs(normal @ whole_plane.normal) < 0.999:
@@ -63,6 +57,15 @@ def tile_planes(header: Dataset, *, path: Path, name: str) -> list[Plane]:
         )
         for index in range(count)
     ]
+
+
+def _layout(csa: dict[str, list[str]], header: Dataset, *, name: str) -> tuple[int, np.ndarray, float]:
+    """Number of slices, their normal (3,) LPS and the distance between them, mm."""
+    try:
+        normal = np.array([float(part) for part in csa["SliceNormalVector"][:3]])
+        return int(csa["NumberOfImagesInMosaic"][0]), normal, float(header.SpacingBetweenSlices)
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
+        raise _no_layout(name) from error
 
 
 def cut_tiles(image: np.ndarray, tile: tuple[int, int]) -> np.ndarray:

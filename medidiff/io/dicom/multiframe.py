@@ -1,5 +1,6 @@
 """Planes of enhanced multi-frame files (CT, PET, MR, also legacy converted) from their functional groups."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,30 +45,34 @@ def frame_planes(header: Dataset, *, path: Path, name: str) -> list[Plane]:
         )
     shared = value(header, "SharedFunctionalGroupsSequence")
     common = shared[0] if shared else Dataset()
-    shape = (whole(header, "Rows", name=name), whole(header, "Columns", name=name))
-    identity = text(header, "SOPInstanceUID")
-    planes = []
-    for index, own in enumerate(frames):
-        place = f"{name} frame {index + 1}"
-        orientation = numbers(_macro(own, common, "PlaneOrientationSequence", place), "ImageOrientationPatient", 6, name=place)
-        spacing = numbers(_macro(own, common, "PixelMeasuresSequence", place), "PixelSpacing", 2, name=place)
-        slope, intercept = _rescale(header, own, common, place)
-        planes.append(
-            Plane(
-                path=path,
-                name=name,
-                frame=index,
-                shape=shape,
-                position=numbers(_macro(own, common, "PlanePositionSequence", place), "ImagePositionPatient", 3, name=place),
-                orientation=checked_orientation(orientation, name=place),
-                spacing=checked_spacing(spacing, name=place),
-                slope=slope,
-                intercept=intercept,
-                identity=f"{identity}#{index}",
-                labels=labels_of(*_items(own, common, _LABEL_GROUPS)),
-            )
-        )
-    return planes
+    nowhere = Plane(
+        path=path,
+        name=name,
+        frame=0,
+        shape=(whole(header, "Rows", name=name), whole(header, "Columns", name=name)),
+        position=(0.0, 0.0, 0.0),
+        orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
+        spacing=(1.0, 1.0),
+    )
+    return [_placed(replace(nowhere, frame=index), header, own, common) for index, own in enumerate(frames)]
+
+
+def _placed(plane: Plane, header: Dataset, own: Dataset, common: Dataset) -> Plane:
+    """The plane with what its functional groups, else the shared ones, say of it."""
+    place = f"{plane.name} frame {plane.frame + 1}"
+    orientation = numbers(_macro(own, common, "PlaneOrientationSequence", place), "ImageOrientationPatient", 6, name=place)
+    spacing = numbers(_macro(own, common, "PixelMeasuresSequence", place), "PixelSpacing", 2, name=place)
+    slope, intercept = _rescale(header, own, common, place)
+    return replace(
+        plane,
+        position=numbers(_macro(own, common, "PlanePositionSequence", place), "ImagePositionPatient", 3, name=place),
+        orientation=checked_orientation(orientation, name=place),
+        spacing=checked_spacing(spacing, name=place),
+        slope=slope,
+        intercept=intercept,
+        identity=f"{text(header, 'SOPInstanceUID')}#{plane.frame}",
+        labels=labels_of(*_items(own, common, _LABEL_GROUPS)),
+    )
 
 
 def _macro(own: Dataset, common: Dataset, keyword: str, place: str) -> Dataset:
