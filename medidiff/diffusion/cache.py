@@ -10,22 +10,22 @@ from medidiff.diffusion.denoiser import Denoiser
 from medidiff.diffusion.distil import heun_step, noisy_pair
 from medidiff.diffusion.networks.unet import Block, UNet
 from medidiff.diffusion.noise import Noise
-from medidiff.diffusion.objectives import Batch
+from medidiff.diffusion.objectives import Batch, conditions
 from medidiff.diffusion.process import per_item
 from medidiff.errors import ConfigError
 
 
 class Cached:
-    """A U-Net, called as ever, that works out its deep features on every `every`-th call only.
+    """A U-Net, called as ever, that works out its deep features on every `every`-th level only.
 
     network    a `UNet`
-    every      1 = always; m = the features of one call serve the next m - 1
+    every      1 = always; m = the features of one level serve the next m - 1
     depth      features of this resolution and all coarser ones are kept; 0 keeps everything but the last layer
     feedback   (feature, embedded) -> feature, which brings a kept feature to the present level; none: it is used as it is
 
-    A call whose noise level does not fall, or whose shape is another, begins a new path and computes everything. So batches of
-    one volume that are worked through one after the other at the same level gain nothing. A-SDM's feature inheritance
-    (arXiv 2406.00210), as DeepCache (arXiv 2312.00858).
+    A higher noise level begins a new path. Several calls at one level are the batches of one state, in the same order at every
+    level, as `denoiser.sliced` makes them; the features of each are kept. A-SDM's feature inheritance (arXiv 2406.00210), as
+    DeepCache (arXiv 2312.00858).
     """
 
     def __init__(self, network: UNet, *, every: int = 2, depth: int = 1, feedback: nn.Module | None = None):
@@ -34,23 +34,28 @@ class Cached:
                 f"every {every}, depth {depth}: expected every >= 1 and a depth from 0 to {len(network.levels) - 1}"
             )
         self.network, self.every, self.depth, self.feedback = network, every, depth, feedback
-        self.calls, self.last_level, self.kept = 0, torch.inf, None
+        self.level, self.step, self.batch = torch.inf, 0, 0
+        self.kept: dict[int, tuple[int, Tensor]] = {}  # by batch: the step its feature was worked out in, and the feature
 
     def __call__(self, x: Tensor, noise_level: Tensor, condition: Tensor | None = None, label: Tensor | None = None) -> Tensor:
+        self._enter(float(noise_level.max()))
         h, embedded = self.network.enter(x, noise_level, condition, label)
-        level = float(noise_level.max())
-        if self.kept is None or level >= self.last_level or len(self.kept) != len(x):
-            self.calls = 0
-        self.last_level = level
-        features = self.network.through(h, embedded, replace={self.depth: self._deep})
-        self.calls += 1
-        return self.network.leave(features)
+        return self.network.leave(self.network.through(h, embedded, replace={self.depth: self._deep}))
+
+    def _enter(self, level: float) -> None:
+        if level > self.level:
+            self.kept.clear()
+        self.batch = self.batch + 1 if level == self.level else 0
+        self.step += level != self.level
+        self.level = level
 
     def _deep(self, h: Tensor, embedded: Tensor) -> Tensor:
-        if self.calls % self.every == 0 or self.kept.shape[2:] != h.shape[2:]:
-            self.calls, self.kept = 0, self.network.through(h, embedded, self.depth)
-            return self.kept
-        return self.kept if self.feedback is None else self.feedback(self.kept, embedded)
+        made, feature = self.kept.get(self.batch, (-self.every, h))
+        if self.step - made >= self.every or len(feature) != len(h):
+            feature = self.network.through(h, embedded, self.depth)
+            self.kept[self.batch] = self.step, feature
+            return feature
+        return feature if self.feedback is None else self.feedback(feature, embedded)
 
 
 class Feedback(nn.Module):
@@ -90,15 +95,17 @@ class FeatureForecast:
 
     def __call__(self, batch: Batch, feedback: Feedback, noise: Noise) -> Tensor:
         u, a, b = noisy_pair(batch["x0"], self.grid, noise)
-        lower = heun_step(self.denoiser, u, a, b)
+        named = conditions(batch)
+        lower = heun_step(self.denoiser, u, a, b, **named)
         with torch.no_grad():
-            kept, _ = self._feature(u, a)
-            target, embedded = self._feature(lower, b)
+            kept, _ = self._feature(u, a, named)
+            target, embedded = self._feature(lower, b, named)
         return ((feedback(kept, embedded) - target) ** 2).mean()
 
-    def _feature(self, u: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+    def _feature(self, u: Tensor, sigma: Tensor, named: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         factors, found = edm_factors(sigma, self.sd), []
-        h, embedded = self.network.enter(per_item(factors.c_in, u) * u, factors.c_noise.to(u.dtype), None, None)
+        x, level = per_item(factors.c_in, u) * u, factors.c_noise.to(u.dtype)
+        h, embedded = self.network.enter(x, level, named.get("condition"), named.get("label"))
 
         def record(inner: Tensor, level: Tensor) -> Tensor:
             found.append(self.network.through(inner, level, self.depth))

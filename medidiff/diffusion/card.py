@@ -1,9 +1,13 @@
 """The card of a trained prior: what it was trained on, how well it denoises, and where it may be used."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
+from torch import Tensor
+
+from medidiff.diffusion.checkpoint import read_tensors, tensor_bytes, weights_hash
+from medidiff.diffusion.denoiser import Limits
 from medidiff.errors import DataError
 
 
@@ -31,6 +35,43 @@ class Card:
     asymmetry: tuple[float, ...] = ()  # |J - J^T| / |J| per bin: above .1, rules that need the Jacobian are unsafe
     hallucination_window: tuple[float, float] | None = None  # noise levels where modes have separated
     scores: dict[str, float] | None = None  # of the task, on held-out data
+
+    @property
+    def limits(self) -> Limits:
+        """Where the prior may be used, for the adapter around its network."""
+        low, high = self.trained_range
+        return Limits(sigma_min=low, sigma_max=high, data_std=self.sd, multiple=self.multiple)
+
+
+def pack_prior(card: Card, weights: Mapping[str, Tensor]) -> dict[str, bytes]:
+    """A prior as files: `model.safetensors` and `card.json`, equal bytes for equal content.
+
+    Raises DataError when the card is of other weights.
+    """
+    _check_hash(card, weights)
+    return {"model.safetensors": tensor_bytes(weights), "card.json": card_text(card).encode()}
+
+
+def unpack_prior(files: Mapping[str, bytes]) -> tuple[Card, dict[str, Tensor]]:
+    """Card and weights of a prior.
+
+    Raises DataError when a file is missing or damaged, or when the weights are not those of the card.
+    """
+    weights = read_tensors(files, "model.safetensors")
+    if "card.json" not in files:
+        raise DataError(f"prior has no card.json, found {', '.join(sorted(files))}; fetch the prior again")
+    card = read_card(files["card.json"].decode(errors="replace"))
+    _check_hash(card, weights)
+    return card, weights
+
+
+def _check_hash(card: Card, weights: Mapping[str, Tensor]) -> None:
+    found = weights_hash(weights)
+    if found != card.weights_sha256:
+        raise DataError(
+            f"weights of prior {card.name} have SHA-256 {found[:8]}, its card says {card.weights_sha256[:8]}; "
+            "fetch the prior again"
+        )
 
 
 def card_text(card: Card) -> str:

@@ -32,9 +32,9 @@ def pack(checkpoint: Checkpoint) -> dict[str, bytes]:
 
     returns   model.safetensors, ema-{width}.safetensors, optimizer.safetensors, card.json
     """
-    files = {"model.safetensors": _tensor_bytes(checkpoint.model), "optimizer.safetensors": _tensor_bytes(checkpoint.optimizer)}
+    files = {"model.safetensors": tensor_bytes(checkpoint.model), "optimizer.safetensors": tensor_bytes(checkpoint.optimizer)}
     for width, weights in checkpoint.averages.items():
-        files[f"ema-{width:g}.safetensors"] = _tensor_bytes(weights)
+        files[f"ema-{width:g}.safetensors"] = tensor_bytes(weights)
     files["card.json"] = (json.dumps({**checkpoint.card, "step": checkpoint.step}, indent=1, sort_keys=True) + "\n").encode()
     return files
 
@@ -46,15 +46,15 @@ def unpack(files: Mapping[str, bytes]) -> Checkpoint:
     """
     card = _read(files, "card.json", json.loads)
     averages = {
-        float(name.removeprefix("ema-").removesuffix(".safetensors")): _read(files, name, load_tensors)
+        float(name.removeprefix("ema-").removesuffix(".safetensors")): read_tensors(files, name)
         for name in sorted(files)
         if name.startswith("ema-")
     }
     return Checkpoint(
         step=int(card["step"]),
-        model=_read(files, "model.safetensors", load_tensors),
+        model=read_tensors(files, "model.safetensors"),
         averages=averages,
-        optimizer=_read(files, "optimizer.safetensors", load_tensors),
+        optimizer=read_tensors(files, "optimizer.safetensors"),
         card={key: value for key, value in card.items() if key != "step"},
     )
 
@@ -93,7 +93,7 @@ def load_weights(network: nn.Module, weights: Weights) -> None:
 
 def weights_hash(weights: Weights) -> str:
     """SHA-256 of names, shapes, types and values: equal for equal weights."""
-    return hashlib.sha256(_tensor_bytes(weights)).hexdigest()
+    return hashlib.sha256(tensor_bytes(weights)).hexdigest()
 
 
 def settings_hash(settings: Mapping[str, object]) -> str:
@@ -101,14 +101,22 @@ def settings_hash(settings: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _tensor_bytes(weights: Weights) -> bytes:
+def tensor_bytes(weights: Weights) -> bytes:
+    """Weights as the bytes of a safetensors file, sorted by name."""
     return save_tensors({name: value.detach().cpu().contiguous() for name, value in sorted(weights.items())})
+
+
+def read_tensors(files: Mapping[str, bytes], name: str) -> dict[str, Tensor]:
+    """The tensors of one safetensors file among these; DataError when it is missing or damaged."""
+    return _read(files, name, load_tensors)
 
 
 def _read(files: Mapping[str, bytes], name: str, reader):
     if name not in files:
-        raise DataError(f"checkpoint has no {name}, found {', '.join(sorted(files)) or 'nothing'}; resume from an older one")
+        raise DataError(
+            f"no {name} among {', '.join(sorted(files)) or 'no files'}; use an older checkpoint, or fetch the prior again"
+        )
     try:
         return reader(files[name])
     except (SafetensorError, ValueError) as error:
-        raise DataError(f"{name} of the checkpoint is damaged ({error}); resume from an older one") from error
+        raise DataError(f"{name} is damaged ({error}); use an older checkpoint, or fetch the prior again") from error

@@ -18,8 +18,9 @@ class PathVariance:
     denoiser    that is watched
     low, high   the window, data unit
 
-    Use it in place of the denoiser with any sampler, then read `map()` or `score()`. Two tensors are kept, however long the path;
-    several windows at once are wrappers around each other. Aithal et al. 2024 (arXiv 2406.09358).
+    Use it in place of the denoiser with any sampler, then read `map()` or `score()`. Two tensors are kept, however long the
+    path; several windows at once are wrappers around each other. For volumes it belongs around `denoiser.sliced`, not inside.
+    Aithal et al. 2024 (arXiv 2406.09358).
     """
 
     def __init__(self, denoiser: Denoiser, *, low: float, high: float):

@@ -1,5 +1,6 @@
 """A penalty that makes the image change evenly when the noise does."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +38,23 @@ class Smooth:
         length = pulled_length(denoised, u, direction)
         spread = ((length - length.detach().mean()) ** 2).mean()
         return edm_weight(sigma[0], self.sd) * (error + self.share * self.sd**2 * spread)
+
+
+def interpolation_spread(sampler: Callable[[Tensor], Tensor], z: Tensor, *, count: int = 16) -> float:
+    """Standard deviation over mean of the distances between neighbouring images on a path from one noise to another.
+
+    sampler   noise (n, *event) -> images, deterministic
+    z         (2, *event)   the two noises
+    count     images on the path, which is the arc between the noises: sin((1-t) w) z_0 / sin w + sin(t w) z_1 / sin w
+
+    0 for an isotropic prior when the noises have equal length.
+    """
+    first, last = z.flatten(1)
+    angle = torch.arccos((first @ last / (first.norm() * last.norm())).clamp(-1, 1))
+    share = torch.linspace(0, 1, count, dtype=z.dtype, device=z.device)[:, None]
+    path = (torch.sin((1 - share) * angle) * first + torch.sin(share * angle) * last) / torch.sin(angle)
+    distance = sampler(path.reshape(count, *z.shape[1:])).diff(dim=0).flatten(1).norm(dim=1)
+    return float(distance.std() / distance.mean())
 
 
 def pulled_length(denoised: Tensor, u: Tensor, direction: Tensor) -> Tensor:

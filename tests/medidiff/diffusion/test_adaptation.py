@@ -18,7 +18,7 @@ from medidiff.diffusion.networks.mlp import MLP
 from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.objectives import Denoising
 from medidiff.diffusion.onestep import euler, heun
-from medidiff.diffusion.smoothness import Smooth, pulled_length
+from medidiff.diffusion.smoothness import Smooth, interpolation_spread, pulled_length
 from medidiff.diffusion.train import Tensors, Training, Watch, train
 from medidiff.diffusion.translation import decode, encode, translate
 from medidiff.errors import DataError
@@ -105,6 +105,13 @@ def test_an_isotropic_prior_is_perfectly_smooth_and_an_anisotropic_one_is_not():
     with_penalty, without = Smooth(1.0, share=1.0, levels=OneLevel(0.8)), Smooth(1.0, share=0.0, levels=OneLevel(0.8))
     assert torch.equal(with_penalty(data(64), isotropic, Noise(0)), without(data(64), isotropic, Noise(0)))
     assert float((with_penalty(data(64), PRIOR, Noise(0)) - without(data(64), PRIOR, Noise(0))).detach()) > 0.01
+
+
+def test_images_on_a_path_are_evenly_spaced_for_an_isotropic_prior_only():
+    z = torch.nn.functional.normalize(draws(2, seed=12), dim=1)
+    isotropic = Gaussian(torch.zeros(4, dtype=torch.float64), torch.full((4,), 0.7, dtype=torch.float64))
+    assert interpolation_spread(lambda noise: isotropic.flow(50 * noise, 50.0, 0.01), z) < 1e-13
+    assert interpolation_spread(lambda noise: PRIOR.flow(50 * noise, 50.0, 0.01), z) > 0.05
 
 
 def test_smoothness_has_a_gradient_for_the_network():

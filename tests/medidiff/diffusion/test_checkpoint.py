@@ -1,10 +1,13 @@
 """Checkpoints as bytes: equal for equal content, whole or refused."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from medidiff.diffusion.card import Card, card_text, check_window, read_card
+from medidiff.diffusion.card import Card, card_text, check_window, pack_prior, read_card, unpack_prior
 from medidiff.diffusion.checkpoint import Checkpoint, load_weights, pack, settings_hash, unpack, weights_hash
+from medidiff.diffusion.denoiser import Limits
 from medidiff.diffusion.networks.mlp import MLP
 from medidiff.errors import DataError
 
@@ -41,11 +44,11 @@ def test_equal_checkpoints_have_equal_bytes_and_nothing_is_pickled():
 
 def test_missing_and_damaged_files_are_named():
     files = pack(checkpoint())
-    with pytest.raises(DataError, match=r"no optimizer\.safetensors"):
+    with pytest.raises(DataError, match=r"no optimizer\.safetensors among card"):
         unpack({name: content for name, content in files.items() if name != "optimizer.safetensors"})
-    with pytest.raises(DataError, match=r"model\.safetensors of the checkpoint is damaged"):
+    with pytest.raises(DataError, match=r"model\.safetensors is damaged"):
         unpack({**files, "model.safetensors": files["model.safetensors"][:40]})
-    with pytest.raises(DataError, match=r"card\.json of the checkpoint is damaged"):
+    with pytest.raises(DataError, match=r"card\.json is damaged"):
         unpack({**files, "card.json": b"{"})
 
 
@@ -76,3 +79,24 @@ def test_a_prior_is_not_used_for_values_it_does_not_know():
     check_window(CARD, (-1000, 400), "HU")
     with pytest.raises(DataError, match=r"trained on \[-1000, 400\] HU, the study asks \[-160, 240\] HU"):
         check_window(CARD, (-160, 240), "HU")
+
+
+def test_a_prior_survives_the_way_through_files_and_carries_its_limits():
+    weights = {"a": torch.arange(3.0)}
+    card = replace(CARD, weights_sha256=weights_hash(weights))
+    back, found = unpack_prior(pack_prior(card, weights))
+    assert back == card
+    assert torch.equal(found["a"], weights["a"])
+    assert card.limits == Limits(sigma_min=0.004, sigma_max=38.2, data_std=0.5, multiple=8)
+
+
+def test_a_prior_with_other_weights_or_without_a_card_is_refused():
+    weights = {"a": torch.arange(3.0)}
+    card = replace(CARD, weights_sha256=weights_hash(weights))
+    files = pack_prior(card, weights)
+    with pytest.raises(DataError, match=r"weights of prior ct-32 have SHA-256 .*, its card says"):
+        unpack_prior({**files, "model.safetensors": pack(Checkpoint(1, {"a": torch.ones(3)}, {}, {}))["model.safetensors"]})
+    with pytest.raises(DataError, match=r"prior has no card\.json"):
+        unpack_prior({"model.safetensors": files["model.safetensors"]})
+    with pytest.raises(DataError, match="its card says"):
+        pack_prior(CARD, weights)

@@ -98,13 +98,20 @@ def test_deep_features_are_worked_out_on_every_second_call_only(trained):
     assert len(calls) == 6  # of 12
 
 
-def test_a_second_path_and_another_batch_begin_anew(trained):
+def test_a_second_path_begins_anew_and_batches_of_one_state_keep_their_own_features(trained):
     cached = Cached(trained, every=3)
     first = path(cached)
     assert torch.equal(path(cached), first)
-    u, level = torch.randn(2, 1, 8, 8), torch.zeros(2)
-    assert torch.equal(cached(u, level), trained(u, level))
-    assert torch.equal(cached(u[:1], level[:1] - 1), trained(u[:1], level[:1] - 1))
+    plain = edm(Cached(trained, every=3), SD)
+    parts = [START[:1], START[1:2]]
+    apart = torch.cat([sample(edm(Cached(trained, every=3), SD), part, GRID, pp2m) for part in parts])
+    in_turn = Cached(trained, every=3)
+
+    def halves(u, sigma):
+        return torch.cat([edm(in_turn, SD)(u[:1], sigma[:1]), edm(in_turn, SD)(u[1:], sigma[1:])])
+
+    assert torch.equal(sample(halves, START[:2], GRID, pp2m), apart)
+    assert relative(sample(plain, START[:2], GRID, pp2m), apart) < 1e-5
 
 
 def test_feedback_with_its_gate_shut_is_plain_reuse_and_training_brings_it_nearer(trained):

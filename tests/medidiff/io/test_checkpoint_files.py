@@ -1,7 +1,15 @@
 """Checkpoint folders: the newest whole one is found, torn ones are passed over, other settings are refused."""
 
-import pytest
+from functools import partial
 
+import pytest
+import torch
+
+from medidiff.diffusion.checkpoint import pack, settings_hash, unpack
+from medidiff.diffusion.denoiser import edm
+from medidiff.diffusion.networks.mlp import MLP
+from medidiff.diffusion.objectives import Denoising
+from medidiff.diffusion.train import Tensors, Training, Watch, train
 from medidiff.errors import DataError
 from medidiff.io.checkpoint_files import MANIFEST, read_checkpoint, write_checkpoint
 
@@ -53,3 +61,30 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     save(tmp_path, 10)
     with pytest.raises(DataError, match="made with settings 3fa23fa2, these are 91bc91bc; restore"):
         read_checkpoint(tmp_path, settings="91bc" * 16)
+
+
+def test_training_killed_while_it_saves_ends_in_the_same_bytes(tmp_path):
+    settings = Training(steps=15, batch=2, warmup=0, save_every=5, first_look=10**6, look_every=10**6)
+    data, name = Tensors({"x0": torch.randn(5, 3)}), settings_hash({"steps": 15})
+
+    def run(folder, save):
+        files = read_checkpoint(folder, settings=name)
+        return train(MLP(3, width=8), data, objective=Denoising(1.0), adapter=partial(edm, sd=1.0), settings=settings,
+                     watch=Watch(save=save), resume=unpack(files) if files else None)  # fmt: skip
+
+    def to_disk(checkpoint):
+        write_checkpoint(tmp_path, pack(checkpoint), step=checkpoint.step, settings=name)
+
+    def killed_at_ten(checkpoint):
+        if checkpoint.step < 10:
+            return to_disk(checkpoint)
+        (tmp_path / "step-00000010").mkdir()
+        (tmp_path / "step-00000010" / "model.safetensors").write_bytes(pack(checkpoint)["model.safetensors"])
+        raise KeyboardInterrupt
+
+    whole = run(tmp_path / "nowhere", lambda checkpoint: None)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, killed_at_ten)
+    resumed = run(tmp_path, to_disk)
+    assert pack(resumed) == pack(whole)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000010", "step-00000015"]
