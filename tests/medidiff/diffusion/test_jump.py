@@ -8,7 +8,7 @@ from medidiff.diffusion.exact import Gaussian
 from medidiff.diffusion.grid import karras
 from medidiff.diffusion.jump import CTM, Consistency, ExactJump, Jump
 from medidiff.diffusion.noise import Noise
-from medidiff.diffusion.sample import sample
+from medidiff.diffusion.sample import State, sample
 from medidiff.diffusion.stochastic import Renoise
 from medidiff.errors import ConfigError
 
@@ -102,3 +102,9 @@ def test_a_consistency_function_of_the_right_network_is_the_flow_map():
 def test_gamma_lies_between_0_and_1():
     with pytest.raises(ConfigError, match=r"gamma 1\.5: expected 0 to 1"):
         CTM(1.5)
+
+
+def test_jump_sampling_resumes_to_the_byte():
+    states, noise = [State(U)], Noise(4)
+    whole = sample(ExactJump(PRIOR), U, GRID, CTM(0.5), noise=noise, on_step=states.append)
+    assert all(torch.equal(sample(ExactJump(PRIOR), state, GRID, CTM(0.5), noise=noise), whole) for state in states)

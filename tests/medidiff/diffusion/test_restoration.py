@@ -18,7 +18,7 @@ from medidiff.diffusion.restoration import (
     mean_reverting_levels,
     resshift_levels,
 )
-from medidiff.diffusion.sample import sample
+from medidiff.diffusion.sample import State, sample
 from medidiff.diffusion.stochastic import Renoise
 from medidiff.errors import ConfigError
 
@@ -146,3 +146,19 @@ def test_the_mean_reverting_sde_follows_its_anchor(propagate):
     here = sample(PRIOR, u, grid, MeanRevertingSDE(process, torch.zeros_like(u)), noise=noise)
     there = sample(moved, u + shift, grid, MeanRevertingSDE(process, torch.full_like(u, shift)), noise=noise)
     assert there - shift == pytest.approx(here, abs=1e-10)
+
+
+@pytest.mark.parametrize("name", ["rddm", "mean-reverting", "resshift"])
+def test_restoration_chains_resume_to_the_byte(name, mixture, start):
+    process = rddm(0.95 * RAMP, RAMP)
+    step, grid = {
+        "rddm": (RDDMChain(process), process.levels[[99, 80, 50, 20, 5]]),
+        "mean-reverting": (
+            MeanRevertingSDE(MeanReverting(TAU), torch.ones_like(start)),
+            mean_reverting_levels(6, stationary_std=TAU),
+        ),
+        "resshift": (Renoise(rule="resshift"), resshift_levels(6)),
+    }[name]
+    states, noise = [State(start)], Noise(4)
+    whole = sample(mixture, start, grid, step, noise=noise, on_step=states.append)
+    assert all(torch.equal(sample(mixture, state, grid, step, noise=noise), whole) for state in states)
