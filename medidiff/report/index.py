@@ -7,7 +7,7 @@ from pathlib import Path
 
 from medidiff.io.atomic import write_text
 from medidiff.report.rendering import render_with_script
-from medidiff.report.study import STATES, Study, read_study
+from medidiff.report.study import STATES, Journals, Study, find_journals, read_study
 from medidiff.report.wording import cell, label, leaders, ordered
 
 SORTED_BY = "dice"  # the lowest first
@@ -28,7 +28,8 @@ def write_index(
     """
     out = Path(out)
     table = Path(table or out.with_name("summary.tsv"))
-    known = sorted((_read(results, logs, study) for study in studies), key=_order)
+    journals = find_journals(logs)
+    known = sorted((_read(results, journals, study) for study in studies), key=_order)
     methods = sorted({method for study in known for method in study.methods})
     measures = {(study.name, method): study.measures(method) for study in known for method in study.methods}
     write_text(table, _table(known, measures))
@@ -50,11 +51,11 @@ def write_index(
     return out
 
 
-def _read(results: Path, logs: Path, study: object) -> Study:
+def _read(results: Path, journals: Journals, study: object) -> Study:
     if isinstance(study, str):
-        return read_study(results, logs, study)
+        return read_study(results, journals, study)
     reason = (study.reason or "rejected in the study table") if study.status == "reject" else ""
-    return read_study(results, logs, study.study, rejected=reason)
+    return read_study(results, journals, study.study, rejected=reason)
 
 
 def _order(study: Study) -> tuple:

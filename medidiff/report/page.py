@@ -12,7 +12,7 @@ from medidiff.io.volume import Volume
 from medidiff.report import figures
 from medidiff.report.rendering import render
 from medidiff.report.scene import TRUTH, Scene, cubic_grid, read_scene
-from medidiff.report.study import Attempt, Study, command_line, flat, read_study
+from medidiff.report.study import Attempt, Study, command_line, find_journals, flat, read_study
 from medidiff.report.viewer import BOTH_COLOUR, METHOD_COLOUR, VOXELS, write_viewer
 from medidiff.report.wording import leaders, ordered, quantity
 
@@ -30,7 +30,7 @@ def write_study_page(results: Path, logs: Path, name: str, out: Path, *, rejecte
     rejected   why the study table left the study out; empty when it did not
     """
     out = Path(out)
-    study = read_study(results, logs, name, rejected=rejected)
+    study = read_study(results, find_journals(logs), name, rejected=rejected)
     scene = read_scene(study)
     page = render(
         "page.html",

@@ -1,10 +1,8 @@
 """What is known of one study: its records, the journal of its attempts, and the state that follows from both."""
 
-import glob
 import math
-import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,11 +106,24 @@ class Study:
         return {m: path for m in self.methods if (path := self.folder / "segment" / f"{m}.nii.gz").is_file()}
 
 
-def read_study(results: Path, logs: Path, name: str, *, rejected: str = "") -> Study:
+Journals = Mapping[str, list[tuple[str, str, Path]]]  # by study: step, method, file
+
+
+def find_journals(logs: Path) -> Journals:
+    """Every `{step}/{study}[_{method}].jsonl` below the folder of logs, by study, in the order of the workflow."""
+    found: dict[str, list[tuple[str, str, Path]]] = {}
+    for step in STEPS:
+        for path in sorted((Path(logs) / step).glob("*.jsonl")):
+            study, _, method = path.name.removesuffix(".jsonl").partition("_")  # names of studies have no underscore
+            found.setdefault(study, []).append((step, method, path))
+    return found
+
+
+def read_study(results: Path, journals: Journals, name: str, *, rejected: str = "") -> Study:
     """What the files say; unreadable ones become notes.
 
     results    folder that holds `{study}/convert`, `{study}/segment`, `{study}/evaluate`
-    logs       folder that holds `{step}/{study}[_{method}].jsonl`
+    journals   of `find_journals`
     rejected   the study table's reason
     """
     folder = Path(results) / name
@@ -125,7 +136,7 @@ def read_study(results: Path, logs: Path, name: str, *, rejected: str = "") -> S
             continue
         records[str(record["task"]), str(record.get("method") or "")] = record
     ordered = dict(sorted(records.items(), key=lambda item: (_position(item[0][0]), item[0])))
-    return Study(name, folder, ordered, tuple(_attempts(Path(logs), name)), tuple(notes), rejected)
+    return Study(name, folder, ordered, tuple(_attempts(journals.get(name, []))), tuple(notes), rejected)
 
 
 def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -162,13 +173,10 @@ def command_line(command: Any) -> str:
     return str(command or "")
 
 
-def _attempts(logs: Path, name: str) -> Iterator[Attempt]:
-    journal_name = re.compile(rf"{re.escape(name)}(?:_(?P<method>.+))?\.jsonl")
-    for step in STEPS:
-        for path in sorted((logs / step).glob(f"{glob.escape(name)}*.jsonl")):
-            if match := journal_name.fullmatch(path.name):
-                for facts in attempts(read_journal(path)):
-                    yield Attempt(step, match["method"] or "", facts)
+def _attempts(journals: Iterable[tuple[str, str, Path]]) -> Iterator[Attempt]:
+    for step, method, path in journals:
+        for facts in attempts(read_journal(path)):
+            yield Attempt(step, method, facts)
 
 
 def _position(step: str) -> int:

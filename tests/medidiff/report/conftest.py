@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from medidiff.report import figures, page, viewer
+from medidiff.report.study import find_journals, read_study
 
 CENTRE = np.array([18.0, -31.0, 44.0])  # of the ball, RAS mm
 RADIUS = 9.0
@@ -67,6 +68,9 @@ class Workspace:
     @property
     def report(self):
         return self.results / "report"
+
+    def study(self, name, **options):
+        return read_study(self.results, find_journals(self.logs), name, **options)
 
     def volume(self, study, name, array, affine):
         path = self.results / study / name

@@ -6,13 +6,12 @@ from PIL import Image
 
 from medidiff.report import figures
 from medidiff.report.scene import Scene, read_scene
-from medidiff.report.study import read_study
 
 
 @pytest.fixture
 def scene(workspace):
     workspace.petct("P-1")
-    return read_scene(read_study(workspace.results, workspace.logs, "P-1"))
+    return read_scene(workspace.study("P-1"))
 
 
 def panels(figure):

@@ -3,13 +3,12 @@ import pytest
 
 from medidiff.io.volume import Grid, Volume
 from medidiff.report.scene import OUTSIDE, PLANES, box_of, cubic_grid, extent_mm, picture, plane_grid, read_scene
-from medidiff.report.study import read_study
 
 
 @pytest.fixture
 def scene(workspace):
     workspace.petct("P-1")
-    return read_scene(read_study(workspace.results, workspace.logs, "P-1"))
+    return read_scene(workspace.study("P-1"))
 
 
 def test_the_truth_comes_first_and_its_middle_is_where_the_ball_was_put(scene, workspace):
@@ -27,7 +26,7 @@ def test_the_box_around_the_lesion_holds_the_ball_and_its_margin(scene, workspac
 
 def test_without_masks_the_middle_of_the_field_of_view_is_shown(workspace):
     workspace.volume("P-2", "convert/ct.nii.gz", np.zeros(workspace.ct_shape, np.int16), workspace.ct_affine)
-    scene = read_scene(read_study(workspace.results, workspace.logs, "P-2"))
+    scene = read_scene(workspace.study("P-2"))
     middle = Grid(workspace.ct_shape, workspace.ct_affine).positions((np.array([workspace.ct_shape]) - 1) / 2)[0]
     assert np.allclose(scene.centre, middle)
 
@@ -35,7 +34,7 @@ def test_without_masks_the_middle_of_the_field_of_view_is_shown(workspace):
 def test_an_empty_truth_hands_over_to_the_methods(workspace):
     workspace.petct("P-1")
     workspace.volume("P-1", "convert/truth_pet.nii.gz", np.zeros(workspace.pet_shape, np.uint8), workspace.pet_affine)
-    scene = read_scene(read_study(workspace.results, workspace.logs, "P-1"))
+    scene = read_scene(workspace.study("P-1"))
     assert np.linalg.norm(scene.centre - workspace.centre) < 8
 
 
@@ -43,7 +42,7 @@ def test_a_damaged_volume_is_a_note_and_the_others_are_shown(workspace):
     workspace.petct("P-1")
     path = workspace.results / "P-1/convert/ct.nii.gz"
     path.write_bytes(path.read_bytes()[:200])
-    scene = read_scene(read_study(workspace.results, workspace.logs, "P-1"))
+    scene = read_scene(workspace.study("P-1"))
     assert list(scene.images) == ["PET"]
     assert (
         len(scene.notes) == 1 and scene.notes[0].startswith("convert/ct.nii.gz: ") and str(workspace.root) not in scene.notes[0]

@@ -9,7 +9,6 @@ from PIL import Image
 
 from medidiff.report import viewer
 from medidiff.report.scene import Scene, read_scene
-from medidiff.report.study import read_study
 
 GREEN, RED, YELLOW = (61, 220, 132), (239, 71, 111), (255, 209, 102)
 
@@ -17,7 +16,7 @@ GREEN, RED, YELLOW = (61, 220, 132), (239, 71, 111), (255, 209, 102)
 @pytest.fixture
 def scene(workspace):
     workspace.petct("P-1")
-    return read_scene(read_study(workspace.results, workspace.logs, "P-1"))
+    return read_scene(workspace.study("P-1"))
 
 
 def sprite(page, name):
