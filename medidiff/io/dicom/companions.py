@@ -32,7 +32,7 @@ def told_of_parts(parts: list[Series]) -> list[Series]:
         told = replace(
             part, notes=(*part.notes, f"one of {len(parts)} parts of a mixed series ({sizes} images) that differ in {differs}")
         )
-        lost = [other for other in others if part.usable and _slices_held_by(other, part)]
+        lost = [other for other in others if part.is_stack and _slices_held_by(other, part)]
         if lost:
             names = ", ".join(path.name for path in lost[0].paths[:_SHOWN])
             told = told.refuse(
@@ -46,13 +46,16 @@ def told_of_parts(parts: list[Series]) -> list[Series]:
 
 def without_lost_ends(series: list[Series]) -> list[Series]:
     """The series, each usable stack refused that may have lost a slice to a small series, of another uid or unreadable."""
-    fragments = [one for one in series if not one.usable and len(one.paths) <= FRAGMENT]
-    return [_told_of_fragments(stack, fragments) if stack.usable else stack for stack in series]
+    fragments = [one for one in series if not one.is_stack and len(one.paths) <= FRAGMENT]
+    return [_told_of_fragments(one, fragments) if one.is_stack else one for one in series]
 
 
 def _told_of_fragments(stack: Series, fragments: list[Series]) -> Series:
     ends, folders = {-1, len(stack.planes)}, {path.parent for path in stack.paths}
     for other in fragments:
+        is_beside = other.paths[0].parent in folders
+        if not is_beside and other.study_uid != stack.study_uid:
+            continue
         names = ", ".join(path.name for path in other.paths)
         if ends.intersection(_slices_held_by(other, stack)):
             return stack.refuse(
@@ -60,7 +63,7 @@ def _told_of_fragments(stack: Series, fragments: list[Series]) -> Series:
                 "the header is damaged or the series goes on there. Export the series again."
             )
         is_another_kind = other.modality and kind_problem(other.headers[0], len(other.paths))
-        if not other.planes and other.paths[0].parent in folders and not is_another_kind:
+        if is_beside and not other.planes and not is_another_kind:
             return stack.refuse(
                 f"{names} lies beside the series and may be one of its slices: {other.reason} Move it away if it does not belong."
             )
@@ -107,7 +110,7 @@ def told_of_damaged(series: Series, instances: list[Instance], damaged: list[Ski
     if not beside:
         return series
     lost = [entry for entry in beside if entry.may_be_slice and _place(entry.path) in places]
-    if series.usable and lost:
+    if series.is_stack and lost:
         return series.refuse(
             f"{lost[0].path} lies beside the series and may be one of its slices: {lost[0].reason.rstrip('.')}. "
             f"{len(lost)} such file{'s' * (len(lost) > 1)} there. Copy again, or move away what does not belong."

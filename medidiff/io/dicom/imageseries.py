@@ -41,6 +41,11 @@ class Series:
     is_tilted: bool = False  # a gantry tilt is its only fault
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_stack(self) -> bool:
+        """Whether the planes are complete and regular, upright or tilted."""
+        return self.usable or self.is_tilted
+
     def refuse(self, reason: str) -> "Series":
         """The same series, not usable for this reason."""
         return replace(self, usable=False, reason=reason, is_tilted=False)

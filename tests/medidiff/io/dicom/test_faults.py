@@ -262,3 +262,23 @@ def test_end_slice_under_another_series_is_not_lost(stack, save, series_in, tmp_
     found = {len(one.paths): one for one in series_in(tmp_path)}
 
     assert not found[11].usable and "lies exactly where its next slice belongs" in found[11].reason
+
+
+def test_single_image_of_another_patient_takes_no_part(stack, save, series_in, tmp_path):
+    save(tmp_path / "a", stack().headers()[:-1])
+    other = stack(study="2").headers()[-1:]
+    save(tmp_path / "b", other)
+
+    found = {len(one.paths): one for one in series_in(tmp_path)}
+
+    assert found[11].usable and not found[1].usable
+
+
+def test_tilted_stack_beside_a_damaged_slice_is_not_merely_tilted(stack, save, series_in, tmp_path):
+    save(tmp_path, stack(lean=(0.0, 0.5)).headers())
+    last = series_in(tmp_path)[0].paths[-1]
+    last.write_bytes(b"")
+
+    (series,) = series_in(tmp_path)
+
+    assert not series.is_tilted and "may be one of its slices" in series.reason
