@@ -166,6 +166,39 @@ def test_wrong_bytes_are_refused_and_nothing_of_them_stays(server, tmp_path):
     assert [p for p in (tmp_path / "cache" / "toy").rglob("*") if p.is_file()] == [tmp_path / "cache/toy/.lock"]
 
 
+def test_a_kept_part_of_another_version_is_thrown_away_and_the_next_call_succeeds(server, tmp_path):
+    write_entry(tmp_path / "catalogue", base_url=server.url)
+    part = tmp_path / "cache/toy/P_1/.part.ct.bin"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"?" * 100)
+    with pytest.raises(DataError, match="other bytes"):
+        datasets.get("toy", subset=["P_1"])
+    assert server.seen == [("P_1/ct.bin", "bytes=100-")] and not part.exists()
+    assert (datasets.get("toy", subset=["P_1"]) / "P_1/ct.bin").read_bytes() == CONTENT["P_1/ct.bin"]
+
+
+def test_a_set_that_a_mirror_packs_is_downloaded_file_by_file_without_one(server, tmp_path):
+    archive = write_archive(tmp_path / "mirror", members_of(CONTENT))
+    write_entry(tmp_path / "catalogue", base_url=server.url, archive=archive)
+    folder = datasets.get("toy")
+    assert {path: (folder / path).read_bytes() for path in final_files(folder)} == CONTENT
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path, monkeypatch):
+    write_entry(tmp_path / "catalogue")
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("MEDIDIFF_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ConfigError, match=r"toy cannot be written .*MEDIDIFF_CACHE"):
+        datasets.get("toy")
+
+
+def test_names_with_spaces_and_signs_are_asked_for_as_they_are(server, tmp_path):
+    name = "P_1/a <b> + c.json"
+    server.content = {"P_1/a%20%3Cb%3E%20%2B%20c.json": b"odd"}
+    write_entry(tmp_path / "catalogue", base_url=server.url, files=[file_entry(name, b"odd", name)])
+    assert (datasets.get("toy") / name).read_bytes() == b"odd"
+
+
 def test_a_server_that_sends_more_than_the_catalogue_says_is_cut_off(server, tmp_path):
     write_entry(tmp_path / "catalogue", base_url=server.url)
     server.content["P_1/ct.bin"] = CONTENT["P_1/ct.bin"] + b"x" * 5_000_000
