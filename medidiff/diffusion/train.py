@@ -8,8 +8,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +17,7 @@ from medidiff.diffusion.denoiser import Denoiser
 from medidiff.diffusion.ema import PowerAverage
 from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.objectives import Objective
+from medidiff.diffusion.training_set import Data, batch_indices
 from medidiff.diffusion.validation import Look
 from medidiff.errors import ConfigError, NumericsError
 
@@ -50,34 +49,13 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Watch:
-    """What the caller wants to see of a run; the engine itself neither prints nor writes."""
+class Session:
+    """How a run is tied to the world outside; the engine itself neither prints nor writes."""
 
+    resume: Checkpoint | None = None  # of the same settings, to go on from
     on_step: Callable[[Progress], None] = field(default=lambda progress: None)
     save: Callable[[Checkpoint], None] = field(default=lambda checkpoint: None)
     validate: Callable[[Denoiser], Look] | None = None
-
-
-class Data(Protocol):
-    """A training set: `len(data)` items, and `data[indices]` (int64) a batch of named tensors."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, indices: Tensor) -> Mapping[str, Tensor]: ...
-
-
-@dataclass(frozen=True)
-class Tensors:
-    """A training set held in memory: named tensors of equal length, moved to `device` batch by batch."""
-
-    values: Mapping[str, Tensor]
-    device: torch.device | str = "cpu"
-
-    def __len__(self) -> int:
-        return len(next(iter(self.values.values())))
-
-    def __getitem__(self, indices: Tensor) -> dict[str, Tensor]:
-        return {name: value[indices].to(self.device) for name, value in self.values.items()}
 
 
 def train(
@@ -87,8 +65,7 @@ def train(
     objective: Objective,
     adapter: Callable[[nn.Module], Denoiser],
     settings: Training,
-    watch: Watch = Watch(),
-    resume: Checkpoint | None = None,
+    session: Session = Session(),
 ) -> Checkpoint:
     """The state after the last step; the network holds the raw weights then.
 
@@ -97,47 +74,32 @@ def train(
     objective   (batch, denoiser, noise) -> loss
     adapter     makes a denoiser of the network, e.g. `partial(edm, sd=.5)`
     settings    all numbers of the run
-    watch       progress, checkpoints and validation as callbacks
-    resume      a checkpoint of the same settings to go on from: the bytes are those of a run that never stopped
+    session     progress, checkpoints and validation as callbacks; resumed, the bytes are those of a run that never stopped
 
     AdamW (arXiv 1711.05101), gradients clipped in norm, linear warm-up and cosine decay. Raises ConfigError for impossible
     settings and NumericsError when the loss or the gradient is not finite.
     """
     _check(settings, data)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    resume = session.resume
     average = PowerAverage(settings.ema_widths, resume.averages if resume else None)
     start = _restore(network, optimizer, resume)
+    if start >= settings.steps:
+        return resume
     run = _Run(network, adapter(network), data, objective, optimizer, settings)
     with _deterministic(next(network.parameters()).device):
         if start == 0:
-            watch.on_step(Progress(0, settings.steps, math.nan, 0.0, 0.0, _look(run, watch)))
+            session.on_step(Progress(0, settings.steps, math.nan, 0.0, 0.0, _look(run, session)))
         for step in range(start + 1, settings.steps + 1):
             progress = _update(run, step)
             average.update(network.state_dict(), step)
-            is_last = step == settings.steps
-            if step == settings.first_look or step % settings.look_every == 0 or is_last:
-                progress = replace(progress, validation=_look(run, watch))
-            watch.on_step(progress)
-            if step % settings.save_every == 0 or is_last:
-                checkpoint = _state(network, optimizer, average, settings, progress)
-                watch.save(checkpoint)
-    return checkpoint if start < settings.steps else resume
-
-
-def batch_indices(size: int, batch: int, *, step: int, seed: int) -> Tensor:
-    """Which items make up the batch of a step, (batch,) int64: consecutive pieces of one hashed permutation per epoch.
-
-    step    1, 2, ...
-    """
-    first = (step - 1) * batch
-    places = torch.arange(first, first + batch)
-    epochs = places // size
-    return torch.cat([_epoch(size, e, seed)[places[epochs == e] % size] for e in epochs.unique().tolist()])
-
-
-@lru_cache(maxsize=2)
-def _epoch(size: int, epoch: int, seed: int) -> Tensor:
-    return torch.randperm(size, generator=Noise(seed).generator(epoch, "data", "order"))
+            if step in (settings.first_look, settings.steps) or step % settings.look_every == 0:
+                progress = replace(progress, validation=_look(run, session))
+            session.on_step(progress)
+            if step == settings.steps or step % settings.save_every == 0:
+                checkpoint = _state(run, average, progress)
+                session.save(checkpoint)
+    return checkpoint
 
 
 def learning_rate(settings: Training, step: int) -> float:
@@ -205,13 +167,13 @@ def _loss(run: _Run, step: int) -> Tensor:
         return run.objective(batch, run.denoiser, Noise(seed))
 
 
-def _look(run: _Run, watch: Watch) -> Look | None:
-    if watch.validate is None:
+def _look(run: _Run, session: Session) -> Look | None:
+    if session.validate is None:
         return None
     was_training = run.network.training
     run.network.eval()
     with torch.no_grad():
-        found = watch.validate(run.denoiser)
+        found = session.validate(run.denoiser)
     run.network.train(was_training)
     return found
 
@@ -224,9 +186,9 @@ def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, resume: Check
     return resume.step
 
 
-def _state(network, optimizer, average: PowerAverage, settings: Training, progress: Progress) -> Checkpoint:
+def _state(run: _Run, average: PowerAverage, progress: Progress) -> Checkpoint:
     card = {
-        "settings": asdict(settings),
+        "settings": asdict(run.settings),
         "threads": torch.get_num_threads(),
         "versions": {"torch": str(torch.__version__)},
         "loss": progress.loss,
@@ -234,9 +196,9 @@ def _state(network, optimizer, average: PowerAverage, settings: Training, progre
     }
     return Checkpoint(
         step=progress.step,
-        model=_copied(network.state_dict()),
+        model=_copied(run.network.state_dict()),
         averages={width: _copied(track) for width, track in average.tracks.items()},
-        optimizer=_copied(optimizer_tensors(optimizer)),
+        optimizer=_copied(optimizer_tensors(run.optimizer)),
         card=card,
     )
 

@@ -19,7 +19,8 @@ from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.objectives import Denoising
 from medidiff.diffusion.onestep import euler, heun
 from medidiff.diffusion.smoothness import Smooth, interpolation_spread, pulled_length
-from medidiff.diffusion.train import Tensors, Training, Watch, train
+from medidiff.diffusion.train import Session, Training, train
+from medidiff.diffusion.training_set import Tensors
 from medidiff.diffusion.translation import decode, encode, translate
 from medidiff.errors import DataError
 
@@ -145,8 +146,8 @@ def test_an_autoencoder_learns_to_reconstruct_and_its_codes_are_a_training_set()
     x = 3 * x
     network, losses = Autoencoder(dims=2, channels=1, codes=2, width=8, halvings=1), []
     settings = Training(steps=60, batch=16, learning_rate=1e-2, warmup=5, **QUIET)
-    watch = Watch(on_step=lambda p: losses.append(p.loss))
-    train(network, Tensors({"x0": x}), objective=Reconstruction(), adapter=lambda net: net, settings=settings, watch=watch)
+    session = Session(on_step=lambda p: losses.append(p.loss))
+    train(network, Tensors({"x0": x}), objective=Reconstruction(), adapter=lambda net: net, settings=settings, session=session)
     assert losses[-1] < 0.6 * losses[1]
     latent = Scaled.of(network, x)
     codes = Codes(Tensors({"x0": x}), latent)

@@ -16,7 +16,8 @@ from medidiff.diffusion.levels import Levels
 from medidiff.diffusion.networks.mlp import MLP
 from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.objectives import Denoising
-from medidiff.diffusion.train import Tensors, Training, train
+from medidiff.diffusion.train import Training, train
+from medidiff.diffusion.training_set import Tensors
 from medidiff.diffusion.trajectory import Trajectory, TrajectoryNetwork
 
 QUIET = {"first_look": 10**6, "look_every": 10**6, "save_every": 10**6}

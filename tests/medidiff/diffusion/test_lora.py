@@ -7,7 +7,8 @@ from medidiff.diffusion.denoiser import edm
 from medidiff.diffusion.lora import adapter_weights, add_adapters, load_adapters, merge_adapters
 from medidiff.diffusion.networks.unet import UNet, UNetShape
 from medidiff.diffusion.objectives import Denoising
-from medidiff.diffusion.train import Tensors, Training, train
+from medidiff.diffusion.train import Training, train
+from medidiff.diffusion.training_set import Tensors
 from medidiff.errors import ConfigError, DataError
 
 SETTINGS = Training(steps=5, batch=2, learning_rate=1e-2, warmup=0, first_look=10**6, look_every=10**6, save_every=10**6)

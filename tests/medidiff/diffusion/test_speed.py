@@ -22,7 +22,8 @@ from medidiff.diffusion.sample import sample
 from medidiff.diffusion.search import Evolution, path_error, search_levels
 from medidiff.diffusion.spectrum import Stationary
 from medidiff.diffusion.speed import Trial, compare_options
-from medidiff.diffusion.train import Tensors, Training, train
+from medidiff.diffusion.train import Training, train
+from medidiff.diffusion.training_set import Tensors
 from medidiff.diffusion.validation import Validation
 from medidiff.errors import ConfigError
 

@@ -16,7 +16,8 @@ from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.objectives import Denoising
 from medidiff.diffusion.precision import Autocast
 from medidiff.diffusion.spectrum import Stationary
-from medidiff.diffusion.train import Tensors, Training, Watch, batch_indices, best_weights, learning_rate, train
+from medidiff.diffusion.train import Session, Training, best_weights, learning_rate, train
+from medidiff.diffusion.training_set import Tensors, batch_indices
 from medidiff.diffusion.validation import Look, Validation
 from medidiff.errors import ConfigError, DataError, NumericsError
 
@@ -34,18 +35,18 @@ def small_unet() -> UNet:
     return UNet(UNetShape(width=8, multipliers=(1, 2)), seed=1)
 
 
-def run(network, settings=SHORT, *, data=None, watch=Watch(), resume=None, adapter=partial(edm, sd=SD)):  # noqa: B008
+def run(network, settings=SHORT, *, data=None, session=Session(), adapter=partial(edm, sd=SD)):  # noqa: B008
     data = Tensors({"x0": images(10)}) if data is None else data
-    return train(network, data, objective=Denoising(SD), adapter=adapter, settings=settings, watch=watch, resume=resume)
+    return train(network, data, objective=Denoising(SD), adapter=adapter, settings=settings, session=session)
 
 
 def test_a_run_stopped_half_way_ends_in_the_same_bytes_as_one_that_never_stopped():
     torch.set_num_threads(1)
     whole = pack(run(small_unet()))
     saved = []
-    run(small_unet(), watch=Watch(save=lambda checkpoint: saved.append(pack(checkpoint))))
+    run(small_unet(), session=Session(save=lambda checkpoint: saved.append(pack(checkpoint))))
     torch.manual_seed(99)
-    resumed = pack(run(UNet(UNetShape(width=8, multipliers=(1, 2)), seed=7), resume=unpack(saved[0])))
+    resumed = pack(run(UNet(UNetShape(width=8, multipliers=(1, 2)), seed=7), session=Session(resume=unpack(saved[0]))))
     assert unpack(saved[0]).step == 10
     assert {name: content for name, content in resumed.items()} == whole
 
@@ -58,19 +59,19 @@ def test_dropout_inside_a_network_resumes_too():
         return edm(lambda x, level: parts["mlp"](parts["drop"](x), level), SD)
 
     data, saved = Tensors({"x0": torch.randn(8, 3)}), []
-    whole = run(network(), data=data, adapter=adapter, watch=Watch(save=saved.append))
-    resumed = run(network(), data=data, adapter=adapter, resume=saved[0])
+    whole = run(network(), data=data, adapter=adapter, session=Session(save=saved.append))
+    resumed = run(network(), data=data, adapter=adapter, session=Session(resume=saved[0]))
     assert weights_hash(whole.model) == weights_hash(resumed.model)
 
 
 def test_a_finished_run_resumes_to_itself():
     done = run(small_unet())
-    assert run(small_unet(), resume=done) is done
+    assert run(small_unet(), session=Session(resume=done)) is done
 
 
 def test_a_checkpoint_of_another_network_is_refused():
     with pytest.raises(DataError, match="another network"):
-        run(UNet(UNetShape(width=16, multipliers=(1, 2))), resume=run(small_unet()))
+        run(UNet(UNetShape(width=16, multipliers=(1, 2))), session=Session(resume=run(small_unet())))
 
 
 def test_the_loss_of_an_untrained_network_is_one_at_every_level_if_sd_is_right():
@@ -86,8 +87,8 @@ def test_a_trained_network_reaches_the_bayes_loss_of_a_gaussian():
     check = Validation({"x0": data[:512]}, prior, sd=SD, edges=(0.05, 0.2, 1.0, 5.0))
     network, looks = MLP(2, width=32, depth=2), []
     settings = Training(steps=200, batch=64, learning_rate=2e-2, warmup=20, first_look=50, look_every=10**6, save_every=10**6)
-    watch = Watch(validate=check, on_step=lambda p: looks.append(p.validation) if p.validation else None)
-    final = run(network, settings, data=Tensors({"x0": data}), watch=watch)
+    session = Session(validate=check, on_step=lambda p: looks.append(p.validation) if p.validation else None)
+    final = run(network, settings, data=Tensors({"x0": data}), session=session)
     assert [isinstance(look, Look) for look in looks] == [True] * 3  # before, at the first look, at the end
     assert looks[0].mean > looks[1].mean > looks[2].mean
     assert max(looks[2].gate) < 1.1

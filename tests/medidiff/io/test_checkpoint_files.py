@@ -9,7 +9,8 @@ from medidiff.diffusion.checkpoint import pack, settings_hash, unpack
 from medidiff.diffusion.denoiser import edm
 from medidiff.diffusion.networks.mlp import MLP
 from medidiff.diffusion.objectives import Denoising
-from medidiff.diffusion.train import Tensors, Training, Watch, train
+from medidiff.diffusion.train import Session, Training, train
+from medidiff.diffusion.training_set import Tensors
 from medidiff.errors import DataError
 from medidiff.io.checkpoint_files import MANIFEST, read_checkpoint, write_checkpoint
 
@@ -70,7 +71,7 @@ def test_training_killed_while_it_saves_ends_in_the_same_bytes(tmp_path):
     def run(folder, save):
         files = read_checkpoint(folder, settings=name)
         return train(MLP(3, width=8), data, objective=Denoising(1.0), adapter=partial(edm, sd=1.0), settings=settings,
-                     watch=Watch(save=save), resume=unpack(files) if files else None)  # fmt: skip
+                     session=Session(save=save, resume=unpack(files) if files else None))  # fmt: skip
 
     def to_disk(checkpoint):
         write_checkpoint(tmp_path, pack(checkpoint), step=checkpoint.step, settings=name)
