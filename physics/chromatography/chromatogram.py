@@ -1,14 +1,16 @@
 """Linear chromatograms in time: peak shapes, their exact gradients, and weighted sums with a baseline."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from physics.chromatography.inversion import Grid, choose_grid, invert, invert_at
+from physics.chromatography.inversion import choose_grid, invert, invert_at
 from physics.chromatography.peaks import Peaks
 from physics.chromatography.transfer import log_derivatives, transfer
 
 UNIFORM = 1e-6  # times off the uniform grid by less than this part of a step go through the FFT
-CHUNK = 1 << 21  # complex numbers in one temporary, 32 MB
+CHUNK = 1 << 18  # complex numbers in one temporary, 4 MB: what stays in a cache
 
 
 def peak_shapes(times: Tensor, peaks: Peaks) -> Tensor:
@@ -21,9 +23,8 @@ def peak_shapes(times: Tensor, peaks: Peaks) -> Tensor:
     Its unit area is in time: ∫ y dt = 1. A mass-flow detector sees c0 t1 y (flux concentration), a concentration
     detector c0 t1 (pL/p0) y.
     """
-    times, grid = _plan(times, peaks)
-    parts = [_to_time(transfer(grid.frequencies(times), part), grid, times) for part in _chunks(peaks, grid)]
-    return torch.cat(parts) if len(parts) > 1 else parts[0]
+    s, to_time, parts = _plan(times, peaks)
+    return torch.cat([to_time(transfer(s, part)) for part in parts])
 
 
 def peak_gradients(times: Tensor, peaks: Peaks, names: tuple[str, ...]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -37,15 +38,14 @@ def peak_gradients(times: Tensor, peaks: Peaks, names: tuple[str, ...]) -> tuple
 
         dy/dtheta = inverse transform of  Y · d ln Y/dtheta
     """
-    times, grid = _plan(times, peaks)
-    s = grid.frequencies(times)
-    shapes, slopes = [], {name: [] for name in names}
-    for part in _chunks(peaks, grid):
+    s, to_time, parts = _plan(times, peaks)
+    results = []
+    for part in parts:
         spectrum = transfer(s, part)
-        shapes.append(_to_time(spectrum, grid, times))
-        for name, derivative in log_derivatives(s, part, names).items():
-            slopes[name].append(_to_time(spectrum * derivative, grid, times))
-    return torch.cat(shapes), {name: torch.cat(parts) for name, parts in slopes.items()}
+        slopes = log_derivatives(s, part, names)
+        results.append(to_time(torch.stack([spectrum, *(spectrum * slopes[name] for name in names)])))
+    shapes, *slopes = torch.cat(results, dim=1)
+    return shapes, dict(zip(names, slopes))
 
 
 def chromatogram(times: Tensor, peaks: Peaks, areas: Tensor) -> Tensor:
@@ -58,37 +58,30 @@ def chromatogram(times: Tensor, peaks: Peaks, areas: Tensor) -> Tensor:
     areas = torch.as_tensor(areas, dtype=peaks.retention.dtype, device=peaks.retention.device)
     if areas.shape != peaks.shape:
         raise ValueError(f"areas have shape {tuple(areas.shape)}, expected {tuple(peaks.shape)} like the retention factors.")
-    times, grid = _plan(times, peaks)
-    s, start, parts = grid.frequencies(times), 0, []
-    for part in _chunks(peaks, grid):
-        weights = areas[start : start + part.shape[0], :, None]
-        parts.append(_to_time((transfer(s, part) * weights).sum(dim=1), grid, times))
-        start += part.shape[0]
-    return torch.cat(parts) if len(parts) > 1 else parts[0]
+    s, to_time, parts = _plan(times, peaks)
+    weights = torch.split(areas[..., None], [part.shape[0] for part in parts])
+    return torch.cat([to_time((transfer(s, part) * weight).sum(dim=1)) for part, weight in zip(parts, weights)])
 
 
-def _plan(times: Tensor, peaks: Peaks) -> tuple[Tensor, Grid]:
-    """The times as a checked tensor, and the frequencies that resolve every peak on them."""
+def _plan(times: Tensor, peaks: Peaks) -> tuple[Tensor, Callable[[Tensor], Tensor], list[Peaks]]:
+    """The frequencies that resolve every peak, the inverse transform to the times, and the batch in bounded pieces."""
     times = torch.as_tensor(times, dtype=peaks.retention.dtype, device=peaks.retention.device)
     if times.ndim != 1 or len(times) == 0 or not bool(torch.isfinite(times).all()):
         raise ValueError(f"times have shape {tuple(times.shape)}, expected one axis of finite seconds.")
-    if bool(torch.any(torch.diff(times) <= 0)):
-        first = int(torch.nonzero(torch.diff(times) <= 0)[0])
+    steps = torch.diff(times)
+    if bool((steps <= 0).any()):
+        first = int(torch.nonzero(steps <= 0)[0])
         raise ValueError(f"times do not increase after sample {first}. Sort them and remove repeated ones.")
-    return times, choose_grid(times, peaks)
+    grid, count = choose_grid(times, peaks), len(times)
+    size = max(1, CHUNK // (peaks.shape[1] * max(grid.bins, grid.count // 2)))
+    parts = [peaks.rows(slice(start, start + size)) for start in range(0, peaks.shape[0], size)]
+    if count > 1 and _is_uniform(times):
+        return grid.frequencies(times), lambda spectrum: invert(spectrum, grid, count), parts
+    return grid.frequencies(times), lambda spectrum: invert_at(spectrum, grid, times), parts
 
 
-def _to_time(spectrum: Tensor, grid: Grid, times: Tensor) -> Tensor:
-    """The inverse transform at the times, by FFT where they are uniform."""
-    step = (times[-1] - times[0]) / max(1, len(times) - 1)
-    uniform = times[0] + step * torch.arange(len(times), dtype=times.dtype, device=times.device)
-    if len(times) > 1 and bool((times - uniform).abs().max() <= UNIFORM * step):
-        return invert(spectrum, grid, len(times))
-    return invert_at(spectrum, grid, times)
-
-
-def _chunks(peaks: Peaks, grid: Grid) -> list[Peaks]:
-    """The batch in pieces whose spectra fit a bounded temporary."""
-    batch, components = peaks.shape
-    size = max(1, CHUNK // (components * max(grid.bins, grid.count // 2)))
-    return [peaks.rows(slice(start, start + size)) for start in range(0, batch, size)]
+def _is_uniform(times: Tensor) -> bool:
+    """Whether every time is on the straight line between the ends, to `UNIFORM` of a step."""
+    step = (times[-1] - times[0]) / (len(times) - 1)
+    line = times[0] + step * torch.arange(len(times), dtype=times.dtype, device=times.device)
+    return bool((times - line).abs().max() <= UNIFORM * step)

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from copy import copy
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -67,8 +68,12 @@ class Peaks:
 
     def rows(self, rows: slice) -> "Peaks":
         """The peaks of some chromatograms of the batch."""
-        tensors = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "filters"}
-        return replace(self, **{name: value[rows] if value.shape[0] > 1 else value for name, value in tensors.items()})
+        part = copy(self)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "filters" and value.shape[0] > 1:
+                object.__setattr__(part, field.name, value[rows])
+        return part
 
 
 def golay_factor(retention):
