@@ -7,7 +7,7 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import UID, ExplicitVRBigEndian, JPEGLSLossless, RLELossless
+from pydicom.uid import UID, ExplicitVRBigEndian, JPEGLSLossless, JPEGLSNearLossless, RLELossless
 
 from medidiff.errors import DataError
 from medidiff.io.dicom.codestream import read_codestream
@@ -247,3 +247,19 @@ def test_lossy_compression_is_noted():
     assert "LossyImageCompression" in lossy_note(header, header.file_meta.TransferSyntaxUID)
     assert "JPEG-LS near-lossless" in lossy_note(header, UID("1.2.840.10008.1.2.4.81"))
     assert lossy_note(pydicom.dcmread(get_testdata_file("CT_small.dcm")), RLELossless) == ""
+
+
+def test_near_lossless_series_stays_within_its_bound_and_is_noted(stack, save, series_in, tmp_path):
+    truth = stack(shape=(16, 12, 5), gradient=(0.1, 0.2, 0.3), offset=60.0)
+    headers = truth.headers()
+    for header in headers:
+        pixels = (np.frombuffer(header.PixelData, "<i2").astype(int) + 32768).astype("<u2").reshape(12, 16)
+        header.PixelRepresentation, header.RescaleIntercept = 0, 10.0 - 32768 * 0.002
+        header.compress(JPEGLSNearLossless, pixels, jls_error=4, generate_instance_uid=False)
+    save(tmp_path, headers)
+
+    (series,) = series_in(tmp_path)
+
+    error = np.abs(read_series(series).array - truth.values()).max()
+    assert 0.0011 < error <= 4.5 * 0.002 + 1e-5
+    assert any("JPEG-LS near-lossless" in note for note in series.notes)
