@@ -37,7 +37,7 @@ def planes_figure(scene: Scene) -> Figure:
     widths = [size[side] for side, _, _ in PLANES.values()]
     tallest = max(size[up] for _, up, _ in PLANES.values())
     height = (WIDTH_IN - BAR_IN) / sum(widths) * tallest
-    figure = Figure(figsize=(WIDTH_IN, float(np.clip(height, 2.5, 9.0)) + 0.35), facecolor=BACKGROUND, layout="constrained")
+    figure = Figure(figsize=(WIDTH_IN, float(np.clip(height, 2.5, 9.0)) + 0.45), facecolor=BACKGROUND, layout="constrained")
     axes = figure.subplots(1, 3, width_ratios=widths)
     spacing = float(size.max()) / PIXELS
     for ax, plane in zip(axes, PLANES):
