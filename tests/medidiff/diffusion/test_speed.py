@@ -69,10 +69,14 @@ def test_channels_last_changes_rounding_only_and_bfloat16_stays_within_its_own(t
     assert half.dtype == torch.float32
 
 
-def test_a_prepared_network_is_the_same_in_bfloat16(trained):
+@pytest.mark.parametrize(("capabilities", "is_half"), [({"avx512_bf16": True}, True), ({"avx2": True}, False)])
+def test_a_prepared_network_uses_bfloat16_where_the_processor_computes_it(trained, monkeypatch, capabilities, is_half):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     copy = UNet(trained.shape)
     copy.load_state_dict(trained.state_dict())
-    assert relative(path(prepared(copy)), path(trained)) < 0.03
+    runs = prepared(copy)
+    assert isinstance(runs, Autocast) == is_half
+    assert relative(path(runs), path(trained)) < (0.03 if is_half else 1e-5)
 
 
 # reuse of features
