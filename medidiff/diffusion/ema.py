@@ -61,7 +61,7 @@ class PowerAverage:
                 if beta == 0 or not value.is_floating_point():
                     track[name] = value.detach().clone()
                 else:
-                    track[name].lerp_(value.detach(), 1 - beta)
+                    track[name] = track[name].to(value.device).lerp_(value.detach(), 1 - beta)
 
 
 def reconstruct(snapshots: Sequence[Snapshot], *, step: int, width: float) -> dict[str, Tensor]:

@@ -1,10 +1,15 @@
 """What a denoiser's Jacobian tells: whether the network is the gradient of a density, and how many directions the data have."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
 from torch import Tensor
 
 from medidiff.diffusion.denoiser import Denoiser
 from medidiff.diffusion.jacobian import axes, pullback, signs, trace
 from medidiff.diffusion.noise import Noise
+from medidiff.diffusion.process import per_item
 
 
 def asymmetry(denoiser: Denoiser, u: Tensor, sigma: Tensor, *, probes: int = 4, noise: Noise = Noise(0)) -> float:  # noqa: B008
@@ -25,6 +30,23 @@ def asymmetry(denoiser: Denoiser, u: Tensor, sigma: Tensor, *, probes: int = 4, 
         difference += float(((one - other) ** 2).mean())
         size += float((one**2 + other**2).mean()) / 2
     return (difference / size) ** 0.5
+
+
+def asymmetry_by_level(
+    denoiser: Denoiser, x0: Tensor, edges: Sequence[float], *, probes: int = 4, seed: int = 0
+) -> tuple[float, ...]:
+    """`asymmetry` at the middle of every bin of the noise level, on data with fresh noise: what a prior's card says.
+
+    x0      (b, c, *space)   held-out data
+    edges   n + 1 levels around n bins
+    """
+    noise = Noise(seed)
+    found = []
+    for index, (low, high) in enumerate(pairwise(edges)):
+        sigma = torch.full((len(x0),), (low * high) ** 0.5, dtype=torch.float64, device=x0.device)
+        u = x0 + per_item(sigma, x0) * noise(index, x0)
+        found.append(asymmetry(denoiser, u, sigma, probes=probes, noise=noise))
+    return tuple(found)
 
 
 def local_dimension(denoiser: Denoiser, u: Tensor, sigma: Tensor, *, probes: int | None = None, seed: int = 0) -> Tensor:

@@ -204,7 +204,7 @@ def _state(run: _Run, average: PowerAverage, progress: Progress) -> Checkpoint:
 
 
 def _copied(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in weights.items()}
+    return {name: value.detach().to("cpu", copy=True) for name, value in weights.items()}
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from medidiff.diffusion.exact import Gaussian, Mixture
-from medidiff.diffusion.geometry import asymmetry, local_dimension
+from medidiff.diffusion.geometry import asymmetry, asymmetry_by_level, local_dimension
 from medidiff.diffusion.grid import karras
 from medidiff.diffusion.jacobian import axes, pullback, trace
 from medidiff.diffusion.lowrank import LowRankMixture
@@ -80,6 +80,15 @@ def test_exact_denoisers_are_symmetric_and_a_rotation_is_not():
     pair = torch.randn(4000, 2, dtype=torch.float64)
     # J = I + R: |J - J^T| / |J| = |2 R| / |I + R| = sqrt(8) / 2
     assert asymmetry(half_turned, pair, torch.ones(4000).double()) == pytest.approx(2**0.5, rel=0.05)
+
+
+def test_asymmetry_by_level_has_one_number_per_bin():
+    u, _, _ = subspace_data(6, 0.1)
+    exact = asymmetry_by_level(mixture_of_subspaces(), u, (0.1, 0.5, 2.0))
+    turned = asymmetry_by_level(lambda state, level: state.roll(1, 1) * (level < 0.5)[:, None] + state, u, (0.1, 0.5, 2.0))
+    assert len(exact) == len(turned) == 2
+    assert max(exact) < 1e-12
+    assert turned[0] > 0.5 > turned[1] == 0
 
 
 def test_probes_of_a_network_leave_no_gradient_behind():
