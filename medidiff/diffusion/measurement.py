@@ -1,7 +1,8 @@
 """What was measured: y = A x + noise. The operator arrives as an argument; it is checked once, before the first network call."""
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -60,9 +61,13 @@ class Measurement:
     operator on complex images; ConfigError for a negative noise.
     """
 
-    operator: Operator = field(repr=False)
-    y: Tensor = field(repr=False)
+    operator: Operator
+    y: Tensor
     noise_std: float
+
+    def __repr__(self) -> str:
+        """The measurement by a digest of y, as saved states name it: a run resumes with the same y only."""
+        return f"Measurement(y={digest(self.y)}, noise_std={self.noise_std:g})"
 
     def __post_init__(self):
         if not 0 <= self.noise_std < float("inf"):
@@ -121,3 +126,9 @@ def check_operator(operator: Operator, y: Tensor) -> None:
 def scaled(values: Tensor, like: Tensor) -> Tensor:
     """values (b,) times like (b, *any)."""
     return per_item(values, like) * like
+
+
+def digest(y: Tensor) -> str:
+    """A short name for the values of a tensor."""
+    y = y.detach().cpu().contiguous()
+    return hashlib.blake2b((torch.view_as_real(y) if y.is_complex() else y).numpy(), digest_size=6).hexdigest()

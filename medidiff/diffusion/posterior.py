@@ -17,7 +17,6 @@ density makes symmetric and a trained network does not: they measure |J - J^T| /
 docs/posterior_rules.md tells what each rule gets wrong. Say "posterior samples" only where that is nothing.
 """
 
-import hashlib
 from dataclasses import dataclass
 from functools import partial
 
@@ -66,10 +65,8 @@ class Correction:
 
     @property
     def __name__(self) -> str:
-        """Rule and measurement, as saved states name them: a run resumes with the same y only."""
-        y = self.problem.measurement.y.detach().cpu().contiguous()
-        digest = hashlib.blake2b(torch.view_as_real(y).numpy() if y.is_complex() else y.numpy(), digest_size=6).hexdigest()
-        return f"{self.rule!r} of y {digest}, noise_std {self.problem.measurement.noise_std:g}"
+        """Rule and measurement, as saved states name them."""
+        return f"{self.rule!r} of {self.problem.measurement!r}"
 
     @property
     def report(self) -> Report:
