@@ -34,5 +34,7 @@ def fokker_planck_residual(
 
     with torch.no_grad():
         gradient = torch.func.grad(potential)(u)
-        rate = torch.func.jvp(lambda level: score(u, level), (sigma,), (torch.ones_like(sigma),))[1]
+        # ds/dsigma by reverse mode twice, which every network supports: v^T ds/dsigma is linear in v
+        pull = torch.func.vjp(lambda level: score(u, level), sigma)[1]
+        rate = torch.func.vjp(lambda v: pull(v)[0], torch.zeros_like(u))[1](torch.ones_like(sigma))[0]
         return rate - per_item(sigma, u) * gradient, rate
