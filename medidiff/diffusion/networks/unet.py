@@ -68,17 +68,14 @@ class UNet(nn.Module):
         condition     (b, condition, *space)   an image to be guided by
         label         (b,) int64               a class
 
-        Raises DataError when a side is not a multiple of `shape.multiple`.
+        Raises DataError when a side is not a multiple of `shape.multiple`, or when channels do not fit.
         """
         h, embedded = self.enter(x, noise_level, condition, label)
         return self.leave(self.through(h, embedded))
 
     def enter(self, x: Tensor, noise_level: Tensor, condition: Tensor | None, label: Tensor | None) -> tuple[Tensor, Tensor]:
         """First features and the embedded noise level."""
-        multiple = self.shape.multiple
-        if any(side % multiple for side in x.shape[2:]):
-            wanted = " x ".join(str(-(-side // multiple) * multiple) for side in x.shape[2:])
-            raise DataError(f"state {tuple(x.shape)}; the prior needs multiples of {multiple}: pad to {wanted}")
+        _check_input(self.shape, x, condition)
         if condition is not None:
             x = torch.cat([x, condition.to(x.dtype)], dim=1)
         h = space_to_depth(x.to(self.norm.weight.dtype), self.shape.stem)
@@ -184,6 +181,17 @@ def normalise(features: int) -> nn.GroupNorm:
     """Group normalisation with at least four features in a group."""
     groups = next(g for g in range(min(8, max(features // 4, 1)), 0, -1) if features % g == 0)
     return nn.GroupNorm(groups, features)
+
+
+def _check_input(shape: UNetShape, x: Tensor, condition: Tensor | None) -> None:
+    if any(side % shape.multiple for side in x.shape[2:]):
+        wanted = " x ".join(str(-(-side // shape.multiple) * shape.multiple) for side in x.shape[2:])
+        raise DataError(f"state {tuple(x.shape)}; the prior needs multiples of {shape.multiple}: pad to {wanted}")
+    found = x.shape[1], 0 if condition is None else condition.shape[1]
+    if found != (shape.channels, shape.condition):
+        raise DataError(
+            f"state has {found[0]} channels and `condition` {found[1]}; the prior needs {shape.channels} and {shape.condition}"
+        )
 
 
 def _check(shape: UNetShape) -> None:

@@ -93,6 +93,14 @@ def test_unet_refuses_sides_that_do_not_divide_and_says_how_to_pad():
         network(torch.zeros(1, 1, 250, 256), torch.zeros(1))
 
 
+def test_unet_refuses_a_missing_condition_and_wrong_channels():
+    network = UNet(UNetShape(width=8, condition=2))
+    with pytest.raises(DataError, match="state has 1 channels and `condition` 0; the prior needs 1 and 2"):
+        network(torch.zeros(1, 1, 16, 16), torch.zeros(1))
+    with pytest.raises(DataError, match="state has 3 channels"):
+        network(torch.zeros(1, 3, 16, 16), torch.zeros(1), torch.zeros(1, 2, 16, 16))
+
+
 def test_unet_refuses_impossible_shapes():
     with pytest.raises(ConfigError, match="dims 4: expected 1"):
         UNet(UNetShape(dims=4))
