@@ -67,7 +67,7 @@ class Preconditioned:
     def __call__(self, u: Tensor, sigma: Tensor, **condition: Tensor) -> Tensor:
         factors = convert.edm_factors(sigma, self.sd)
         output = self.network(per_item(factors.c_in, u) * u, factors.c_noise.to(u.dtype), **condition)
-        return per_item(factors.c_skip, u) * u + per_item(factors.c_out, u) * output
+        return torch.addcmul(per_item(factors.c_skip, u) * u, per_item(factors.c_out, u), output)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def extrapolated(denoised: Tensor, state: State, grid: Tensor) -> Tensor:
     a, b = levels(grid, state.step)
     if not state.history or b == 0:
         return denoised
-    return denoised + math.log(a / b) / (2 * math.log(float(grid[state.step - 1]) / a)) * (denoised - state.history[0])
+    return torch.lerp(denoised, state.history[0], -math.log(a / b) / (2 * math.log(float(grid[state.step - 1]) / a)))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ The same slice gets the same noise in any batch, on any device and after any int
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -35,7 +36,7 @@ class Noise:
         """Numbers uniform in [0, 1) of the shape, dtype and device of `like`."""
         return self.stacked(torch.rand, step, like, draw)
 
-    def stacked(self, sampler, step: int, like: Tensor, draw: int | str) -> Tensor:
+    def stacked(self, sampler: Callable[..., Tensor], step: int, like: Tensor, draw: int | str) -> Tensor:
         """One independent draw of `sampler` per batch entry."""
         names = self.items or range(len(like))
         if len(names) != len(like):

@@ -7,6 +7,7 @@ With b = 0 each of them returns D, the denoised image.
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from medidiff.diffusion.convert import phi
@@ -23,7 +24,7 @@ def levels(grid: Tensor, step: int) -> tuple[float, float]:
 
 def moved_to(u: Tensor, denoised: Tensor, a: float, b: float) -> Tensor:
     """DDIM's transfer D + (b / a) (u - D), exact for a constant prediction and at b = 0."""
-    return denoised + (b / a) * (u - denoised)
+    return torch.lerp(denoised, u, b / a)
 
 
 def euler(denoiser: Denoiser, state: State, grid: Tensor, noise: Noise) -> State:

@@ -121,7 +121,7 @@ def check_finite(name: str, value: Tensor) -> None:
 def check_state(state: State, last: State, grid: Tensor, limits: Limits) -> None:
     """NumericsError when a step made something that is not finite or that lies far outside the noise shell."""
     level = float(grid[state.step])
-    total = float(state.u.sum(dtype=torch.float64))
+    total = float(state.u.sum())
     if not math.isfinite(total):
         item = int(torch.nonzero(~torch.isfinite(state.u.flatten(1).sum(1)))[0])
         rms = float(last.u.double().square().mean().sqrt())

@@ -6,12 +6,12 @@ from itertools import pairwise
 import pytest
 import torch
 
-from medidiff.diffusion.exact import Gaussian
+from medidiff.diffusion.exact import Gaussian, Mixture
 from medidiff.diffusion.grid import karras, uniform_flow, uniform_lambda, with_zero
 from medidiff.diffusion.multistep import PLMS, HeavyBall, pp2m
 from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.onestep import Heun, euler, heun
-from medidiff.diffusion.sample import State
+from medidiff.diffusion.sample import State, sample
 from medidiff.diffusion.stochastic import PP2MSDE, EulerMaruyama, InterpolantSDE, Renoise
 
 MODES = torch.tensor([0.01, 1.0, 4.0], dtype=torch.float64)
@@ -106,6 +106,22 @@ def test_heavy_ball_widens_the_stable_interval_by_2_minus_beta_over_beta(beta, f
     """Largest stable step of u' = -u on equal steps, AB1 2 and AB2 1, times the factor."""
     assert largest_stable_step(HeavyBall(order, beta)) == pytest.approx(factor * (2 if order == 1 else 1), rel=0.02)
     assert largest_stable_step(PLMS(order)) == pytest.approx(2 if order == 1 else 1, rel=0.02)
+
+
+def test_heavy_ball_keeps_strong_guidance_on_its_class(mixture):
+    """Guidance 16 in 6 steps: share of samples whose nearest component is another."""
+    narrow = Mixture(mixture.weights, 2 * mixture.means, 0.3 * mixture.factors, 0.1 * mixture.floor)
+    wanted = Gaussian.of(narrow.means[2], narrow.covariances()[2])
+
+    def guided(u, sigma):
+        return narrow(u, sigma) + 16 * (wanted(u, sigma) - narrow(u, sigma))
+
+    u = 40 * Noise(1)(0, torch.empty(200, 8, dtype=torch.float64))
+    off = {}
+    for step in (PLMS(4), HeavyBall(4, 0.8)):
+        x = sample(guided, u, karras(7, smin=0.05, smax=40.0), step)
+        off[type(step)] = float((torch.cdist(x, narrow.means).argmin(1) != 2).double().mean())
+    assert off[PLMS] > 0.5 and off[HeavyBall] < 0.05
 
 
 def largest_stable_step(step):

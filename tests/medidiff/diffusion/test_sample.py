@@ -201,3 +201,10 @@ def test_a_state_goes_on_where_it_stands():
     calls = []
     sample(lambda u, sigma: calls.append(float(sigma[0])) or u, State(U, 6), GRID, euler)
     assert calls == GRID[6:8].tolist()
+
+
+@pytest.mark.gpu
+def test_a_gpu_gets_the_noise_and_so_the_sample_of_the_processor():
+    for step in (pp2m, Renoise(), PP2MSDE(), UniPC(3)):
+        there = sample(Prior(), U.cuda(), GRID, step, noise=Noise(3)).cpu()
+        assert there == pytest.approx(sample(Prior(), U, GRID, step, noise=Noise(3)), abs=1e-5)
