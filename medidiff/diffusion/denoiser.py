@@ -43,6 +43,11 @@ class Limits:
     multiple: int = 1  # spatial sizes must be multiples of this
     gaussian_kernel: bool = True  # False for PFGM++ with finite D: no score, so no stochastic rule
 
+    def need_gaussian_kernel(self) -> None:
+        """ConfigError where scores and stochastic rules do not hold."""
+        if not self.gaussian_kernel:
+            raise ConfigError("PFGM++ with finite D has no Gaussian kernel: use a deterministic method (heun, pp2m, unipc)")
+
 
 def limits_of(denoiser: Denoiser) -> Limits:
     """The limits a denoiser carries, looking through `partial`; no limits for a bare callable."""

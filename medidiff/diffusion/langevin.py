@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from medidiff.diffusion.denoiser import Denoiser, predict
+from medidiff.diffusion.denoiser import Denoiser, limits_of, predict
 from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.process import per_item
 from medidiff.diffusion.sample import State, Step, sample
@@ -20,6 +20,7 @@ def langevin(denoiser: Denoiser, u: Tensor, sigma: float, *, tau: float, noise: 
 
     tau    step, data unit squared; stable below sigma^2
     """
+    limits_of(denoiser).need_gaussian_kernel()
     for step in range(count):
         score = (predict(denoiser, u, sigma) - u) / sigma**2
         u = u + tau * score + math.sqrt(2 * tau) * noise(step, u, "langevin")
@@ -49,6 +50,9 @@ class DenoisingMCMC:
     classifier: LevelClassifier  # trained, or `exact_classifier`
     grid: Tensor  # falling levels; only the last may be 0, and no state stays there
     noise: Noise
+
+    def __post_init__(self):
+        limits_of(self.denoiser).need_gaussian_kernel()
 
     def moved(self, u: Tensor, index: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """The chain's next state and level index, from u (b, c, *space) at levels grid[index], index (b,)."""

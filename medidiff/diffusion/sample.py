@@ -89,13 +89,14 @@ def check_start(state: State, grid: Tensor, step: Step, limits: Limits) -> None:
     """ConfigError or DataError unless grid, state, method and prior fit together."""
     check_grid(grid, may_repeat=getattr(step, "may_repeat", False))
     top, low = float(grid[0]), float(grid[grid > 0].min())
-    if top > limits.sigma_max or low < limits.sigma_min:
+    rounding = 1e-6  # a grid that went through float32 may lie that far outside
+    if top > limits.sigma_max * (1 + rounding) or low < limits.sigma_min * (1 - rounding):
         trained = f"this prior was trained on {limits.sigma_min:.3g} to {limits.sigma_max:.3g}"
         if top > limits.sigma_max:
             raise ConfigError(f"sigma_max {top:.4g} but {trained}; use at most {limits.sigma_max:.3g}")
         raise ConfigError(f"sigma_min {low:.4g} but {trained}; use at least {limits.sigma_min:.3g}, then 0")
-    if getattr(step, "is_stochastic", False) and not limits.gaussian_kernel:
-        raise ConfigError("PFGM++ with finite D has no Gaussian kernel: use a deterministic method (heun, pp2m, unipc)")
+    if getattr(step, "is_stochastic", False):
+        limits.need_gaussian_kernel()
     u = state.u
     if u.is_complex():
         raise DataError(f"state is {kind(u)}; sample as_channels(state), two real channels, and read the result with as_complex")
@@ -172,11 +173,12 @@ def load_state(content: bytes, run: Run) -> State:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         card = json.loads(header["__metadata__"]["card"])
         saved = Run(**{**card["run"], "grid": tuple(card["run"]["grid"])})
+        history = tuple(tensors[f"history-{index}"] for index in range(len(tensors) - 1))
+        state = State(tensors["u"], int(card["step"]), history)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"not a saved sampler state ({error}); start this sampling run again") from error
     for name in ("sampler", "prior", "seed", "grid"):
         was, now = getattr(saved, name), getattr(run, name)
         if was != now:
             raise DataError(f"state was saved with {name} {was}, this is {now}; go on with the same {name} or start again")
-    history = tuple(tensors[f"history-{index}"] for index in range(len(tensors) - 1))
-    return State(tensors["u"], card["step"], history)
+    return state

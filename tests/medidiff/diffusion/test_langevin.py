@@ -1,12 +1,13 @@
 import pytest
 import torch
 
-from medidiff.diffusion.exact import Gaussian, Mixture, sliced_wasserstein
+from medidiff.diffusion.exact import DataSet, Gaussian, Mixture, sliced_wasserstein
 from medidiff.diffusion.grid import karras, with_zero
 from medidiff.diffusion.langevin import DenoisingMCMC, exact_classifier, langevin
 from medidiff.diffusion.multistep import pp2m
 from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.sample import sample
+from medidiff.errors import ConfigError
 
 
 def white(*shape, seed):
@@ -77,6 +78,14 @@ def test_below_nine_calls_the_chain_needs_fewer_for_a_smaller_distance(levels, r
             calls += (count + spent) / 3
     assert calls / count < levels + 0.05
     assert sum(from_chain) < 0.9 * sum(from_noise)
+
+
+def test_langevin_steps_are_refused_for_a_heavy_tailed_kernel():
+    heavy = DataSet(torch.zeros(2, 2), extra_dimensions=128.0)
+    with pytest.raises(ConfigError, match="no Gaussian kernel"):
+        langevin(heavy, torch.zeros(1, 2), 1.0, tau=0.1, noise=Noise(0))
+    with pytest.raises(ConfigError, match="no Gaussian kernel"):
+        DenoisingMCMC(heavy, lambda u: u, torch.ones(2), Noise(0))
 
 
 def test_a_finished_state_is_the_sample_from_its_level(ring):

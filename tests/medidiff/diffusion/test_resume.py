@@ -1,6 +1,10 @@
 """A run that stops after any step and goes on from saved bytes ends in the same bytes."""
 
+import json
+from dataclasses import asdict
+
 import pytest
+import safetensors.torch
 import torch
 
 from medidiff.diffusion.grid import karras
@@ -82,6 +86,18 @@ def test_a_state_of_another_run_is_refused(change, message, start):
     content = save_state(State(start), run_of(pp2m))
     with pytest.raises(DataError, match=message):
         load_state(content, run_of(pp2m, **change))
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [{"v": torch.zeros(1)}, {"u": torch.zeros(1), "history-1": torch.zeros(1)}, {"u": torch.zeros(1)}],
+    ids=["no u", "a gap in history", "no card"],
+)
+def test_other_tensors_are_no_state(tensors):
+    card = json.dumps({"step": 0, "run": asdict(run_of(pp2m))})
+    content = safetensors.torch.save(tensors, {"card": card} if len(tensors) > 1 or "v" in tensors else {"format": "pt"})
+    with pytest.raises(DataError, match="not a saved sampler state"):
+        load_state(content, run_of(pp2m))
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x02\x00\x00\x00\x00\x00\x00\x00{}"])
