@@ -87,6 +87,12 @@ def mean_and_variance(peaks: Peaks) -> tuple[Tensor, Tensor]:
     return mean, t1**2 / 12 + tailing**2 + mixing**2 + 2 * k * hold_up / kd + axial
 
 
+def needs_kernel(peaks: Peaks) -> bool:
+    """Whether some peak's spectrum never decays: 36 transfer units or fewer, and no dispersion."""
+    units = (peaks.retention * peaks.desorption * peaks.hold_up).detach()
+    return bool(((units <= DECADES) & (peaks.effective_dispersion().detach() == 0)).any())
+
+
 def band_limit(peaks: Peaks) -> float:
     """Angular frequency (rad/s) above which no peak's spectrum exceeds 2e-16.
 

@@ -27,7 +27,7 @@ def impulse_response(elapsed: Tensor, units: Tensor, desorption: Tensor) -> Tens
     """Density of residence beyond the hold-up time of a molecule that is adsorbed at least once.
 
     elapsed      any          t - tM, s; 0 before and at the hold-up time
-    units        broadcasts   N = k kd tM, number of transfer units, > 0
+    units        broadcasts   N = k kd tM, number of transfer units, >= 0
     desorption   broadcasts   kd, 1/s
     returns      as elapsed   1/s; the missing mass e^-N never meets the film and leaves exactly at tM
 
@@ -37,37 +37,39 @@ def impulse_response(elapsed: Tensor, units: Tensor, desorption: Tensor) -> Tens
     """
     tau = desorption * elapsed
     safe = torch.where(tau > 0, tau, torch.ones_like(tau))
+    units = units.clamp_min(torch.finfo(units.dtype).tiny)
     root = torch.sqrt(units * safe)
     shape = units / root * torch.exp(-((units.sqrt() - safe.sqrt()) ** 2)) * torch.special.i1e(2 * root)
     return torch.where(tau > 0, desorption * shape, torch.zeros_like(shape))
 
 
-def pulse_response(times: Tensor, retention: Tensor, desorption: Tensor, hold_up: Tensor, injection: float) -> Tensor:
+def pulse_response(times: Tensor, retention: Tensor, desorption: Tensor, hold_up: Tensor, injection: Tensor | float) -> Tensor:
     """Flux concentration at the outlet for a box injection of unit height: the oracle of the Fourier inversion.
 
-    times        (time,)                s since the injection began
-    retention    (...)                  k
-    desorption   (...)                  kd, 1/s
-    hold_up      (...)                  tM, s
-    injection                           t1 > 0, s
-    returns      (..., time)            C/c0, differentiable
+    times        (..., time)   s since the injection began
+    retention    (...)         k
+    desorption   (...)         kd, 1/s
+    hold_up      (...)         tM, s
+    injection    (..., 1)      t1 > 0, s
+    returns      (..., time)   C/c0, differentiable
 
         ∫ h over [t - tM - t1, t - tM], clipped at 0, by 32 Gauss-Legendre points, + e^-N within the unretained box
 
     Relative error 3e-14 against 40-digit arithmetic from -4 to +6 standard deviations.
     """
-    if not injection > 0:
-        raise ValueError(f"injection lasts {injection} s, expected a positive duration; use `impulse_response` for a sharp one.")
-    retention, desorption, hold_up = (value.unsqueeze(-1).unsqueeze(-1) for value in (retention, desorption, hold_up))
+    injection = torch.as_tensor(injection, dtype=times.dtype, device=times.device)
+    if not bool((injection > 0).all()):
+        raise ValueError(
+            f"injection lasts {float(injection.min()):g} s, expected a positive duration; use `impulse_response` for a sharp one."
+        )
+    retention, desorption, hold_up = (value.unsqueeze(-1) for value in (retention, desorption, hold_up))
     units = retention * desorption * hold_up
-    latest = (times.unsqueeze(-1) - hold_up).clamp_min(0.0)
-    earliest = (times.unsqueeze(-1) - hold_up - injection).clamp_min(0.0)
+    ahead = times - hold_up
+    latest, earliest = ahead.clamp_min(0.0).unsqueeze(-1), (ahead - injection).clamp_min(0.0).unsqueeze(-1)
     nodes, weights = (torch.as_tensor(each, dtype=times.dtype, device=times.device) for each in _legendre())
-    inside = earliest + (latest - earliest) * nodes
-    exchanged = ((latest - earliest) * weights * impulse_response(inside, units, desorption)).sum(dim=-1)
-    ahead = times - hold_up[..., 0]
-    unretained = torch.exp(-units[..., 0]) * ((ahead >= 0) & (ahead < injection))
-    return exchanged + unretained
+    density = impulse_response(earliest + (latest - earliest) * nodes, units.unsqueeze(-1), desorption.unsqueeze(-1))
+    exchanged = ((latest - earliest) * weights * density).sum(dim=-1)
+    return exchanged + torch.exp(-units) * ((ahead >= 0) & (ahead < injection))
 
 
 def _legendre() -> tuple[np.ndarray, np.ndarray]:

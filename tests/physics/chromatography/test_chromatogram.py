@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from physics.chromatography.chromatogram import chromatogram, peak_gradients, peak_shapes
-from physics.chromatography.kernel import pulse_response
+from physics.chromatography.chromatogram import breakthrough, chromatogram, peak_gradients, peak_shapes
+from physics.chromatography.kernel import goldstein_j, pulse_response
 from physics.chromatography.moments import kinetic_cumulants
 from physics.chromatography.peaks import Peaks
 from physics.chromatography.transfer import GRADIENTS
@@ -144,16 +144,41 @@ def test_single_precision_keeps_five_digits_of_peak_height(btex_peaks):
     assert (error / peak_shapes(times, btex_peaks).amax(dim=-1)).max() < 2e-5
 
 
-def test_measured_injection_profile_enters_as_a_filter(btex_peaks):
+def test_a_filter_multiplies_the_other_factors(btex_peaks):
     times = seconds(0, 900, 0.5)
     sharp = replace(btex_peaks, injection=0.0, filters=(lambda s: 1 / (1 + 0.4 * s),))
     torch.testing.assert_close(peak_shapes(times, sharp), peak_shapes(times, replace(btex_peaks, injection=0.0, mixing=0.4)))
 
 
-def test_a_column_without_diffusion_and_few_transfer_units_is_refused_with_advice():
-    peaks = Peaks(torch.tensor([[0.5]], dtype=torch.float64), 1.0, 20.0, 4.0)
-    with pytest.raises(ValueError, match="10 transfer units"):
+def test_few_transfer_units_without_diffusion_go_through_the_kernel():
+    peaks = Peaks(torch.tensor([[0.5, 0.0, 9.0]], dtype=torch.float64), 1.0, 20.0, 4.0, delay=1.0)
+    times = seconds(0, 260, 0.25)
+    shapes = peak_shapes(times, peaks)
+    np.testing.assert_allclose(torch.trapezoid(shapes, times)[0], 1.0, atol=2e-2)
+    plug = ((times >= 21) & (times < 25)).double() / 4
+    torch.testing.assert_close(shapes[0, 1], plug)
+    diffusing = peak_shapes(times, replace(peaks, dispersion=1e-5))
+    assert (shapes - diffusing)[:, :, (times - 21).abs().minimum((times - 25).abs()) > 1].abs().max() < 1e-3
+    torch.testing.assert_close(chromatogram(times, peaks, torch.ones(1, 3)), shapes.sum(dim=1))
+
+
+def test_edges_that_neither_way_resolves_are_refused_with_advice():
+    peaks = Peaks(torch.tensor([[0.5]], dtype=torch.float64), 1.0, 20.0, 4.0, mixing=0.5)
+    with pytest.raises(ValueError, match=r"knows only a box injection\. Give its dispersion"):
         peak_shapes(seconds(0, 100, 0.5), peaks)
+    with pytest.raises(ValueError, match="10 transfer units"):
+        peak_gradients(seconds(0, 100, 0.5), peaks, ("retention",))
+
+
+def test_breakthrough_is_the_step_response(btex_peaks):
+    times = seconds(0, 900, 0.5)
+    fed = replace(btex_peaks, injection=0.0)
+    curve = breakthrough(times, fed)[0].numpy()
+    units = (fed.retention * fed.desorption * fed.hold_up)[0].numpy()[:, None]
+    elapsed = fed.desorption[0].numpy()[:, None] * (times.numpy() - float(fed.hold_up))
+    np.testing.assert_allclose(curve, np.where(elapsed > 0, goldstein_j(units, elapsed), 0.0), atol=2e-12)
+    with pytest.raises(ValueError, match="injection=0"):
+        breakthrough(times, btex_peaks)
 
 
 def test_bad_inputs_are_named():

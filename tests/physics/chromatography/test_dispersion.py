@@ -36,7 +36,7 @@ def boundary_value_solution(phi, length, velocity, diffusion, pressure_ratio):
 @pytest.mark.parametrize(("factor", "tolerance"), [(1, 1e-10), (100, 3e-8), (1e4, 3e-4)])
 def test_compressible_column_equals_the_boundary_value_problem(btex, factor, tolerance):
     P, L, u0, D0 = btex.column.pressure_ratio, btex.column.length, btex.velocity, 2.9e-6 * factor
-    s = torch.tensor([0.004 + 0.01j, 0.01 + 0.05j], dtype=torch.complex128)
+    s = torch.tensor([0.01 + 0.05j], dtype=torch.complex128)
     phi = retardation(s, torch.tensor(2.43, dtype=torch.float64), torch.tensor(5.3, dtype=torch.float64))
     exponent = hold_up_factor(P) * L / u0 * phi
     ours = column(exponent, D0 / (u0 * L), P).numpy()

@@ -60,7 +60,7 @@ def test_isothermal_retention_and_width_are_the_closed_forms(column, solutes):
 
 
 def test_quadrature_equals_the_equations_of_motion_in_a_ramp(column, solutes):
-    retention, diffusion = solutes
+    retention, diffusion = Retention(*(np.array(v) for v in ([371.19, 488.25], [30.17, 38.46], [89.34, 142.18]))), solutes[1][:2]
     fast = elute_programmed(column, ramp(17.33), retention, diffusion)
     slow = travel(uniform(column, ramp(17.33)), retention, diffusion, until=1500.0)
     np.testing.assert_allclose(slow.times, fast.times, atol=1e-3)
@@ -135,8 +135,8 @@ def test_bad_programmes_and_late_solutes_are_refused_with_advice(column, solutes
         Oven(np.array([0.0, 60.0, 60.0]), np.array([313.0, 313.0, 400.0]))
     with pytest.raises(ValueError, match="Add the ambient pressure"):
         replace(column, inlet_pressure=1e5)
-    with pytest.raises(ValueError, match=r"solutes \[2\] have not left by 700 s"):
-        travel(uniform(column, ramp(17.33)), *solutes, until=700.0)
+    with pytest.raises(ValueError, match=r"solutes \[0, 1, 2\] have not left by 90 s"):
+        travel(uniform(column, ramp(17.33)), *solutes, until=90.0)
 
 
 def read_measured(folder, name):
