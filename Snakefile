@@ -20,7 +20,7 @@ rule all:
     default_target: True
     input:
         "<results>/report/index.html",
-        exports,
+        records,
 
 
 onsuccess:

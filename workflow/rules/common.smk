@@ -33,7 +33,7 @@ supervise()
 
 
 wildcard_constraints:
-    study="[A-Za-z0-9-]+",
+    study="(?!index\\.)[A-Za-z0-9-]+",  # report/index.html is no study
     method="[a-z0-9.]+(?<!\\.seg)",
 
 
@@ -88,10 +88,9 @@ def settings_of(wildcards):
     return CONFIG.segment.model_dump_json(include={"grid", wildcards.method})
 
 
-def exports(wildcards):
-    return [
-        str(job.record) for job in plan.jobs(CONFIG, STUDIES) if job.step == "export"
-    ]
+def records(wildcards):
+    """Every result by name: a page written for a failed study must not hide that its results are missing."""
+    return [str(job.record) for job in plan.jobs(CONFIG, STUDIES) if job.step != "page"]
 
 
 def pages(wildcards):

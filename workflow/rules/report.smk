@@ -1,7 +1,4 @@
 # One page per study and an index of all.
-ruleorder: index > page
-
-
 rule page:
     input:
         results_of("convert"),
