@@ -9,7 +9,7 @@ from torch import Tensor
 from physics.chromatography.inversion import DAMPING, choose_grid, invert, invert_at, needs_kernel
 from physics.chromatography.kernel import pulse_response
 from physics.chromatography.peaks import Peaks
-from physics.chromatography.transfer import log_derivatives, transfer
+from physics.chromatography.transfer import transfer, transfer_with_slopes
 
 UNIFORM = 1e-6  # times off the uniform grid by less than this part of a step go through the FFT
 CHUNK = 1 << 18  # complex numbers in one temporary, 4 MB: what stays in a cache
@@ -46,8 +46,7 @@ def peak_gradients(times: Tensor, peaks: Peaks, names: tuple[str, ...]) -> tuple
     s, to_time, parts = _plan(times, peaks)
     results = []
     for part in parts:
-        spectrum = transfer(s, part)
-        slopes = log_derivatives(s, part, names)
+        spectrum, slopes = transfer_with_slopes(s, part, names)
         results.append(to_time(torch.stack([spectrum, *(spectrum * slopes[name] for name in names)])))
     shapes, *slopes = torch.cat(results, dim=1)
     return shapes, dict(zip(names, slopes))

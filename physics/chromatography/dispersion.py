@@ -31,22 +31,23 @@ def log_dispersed_column(exponent: Tensor, dispersion: Tensor, pressure_ratio: T
     returns          (b, component, frequency)   complex
     """
     size = _size(exponent, dispersion, pressure_ratio)
-    if float(dispersion.detach().max()) > WEAK or size > SMALL:
+    if size is None:
         return _by_quadrature(exponent, dispersion, pressure_ratio)[0]
     c, coefficients, _ = _series(exponent, dispersion, pressure_ratio, size)
     return exponent * _polynomial(coefficients, c)
 
 
-def log_derivatives_dispersed(exponent: Tensor, dispersion: Tensor, pressure_ratio: Tensor) -> tuple[Tensor, Tensor]:
-    """d ln G/dX and d ln G/de; arguments as `log_dispersed_column`, results shaped like the exponent."""
+def log_dispersed_slopes(exponent: Tensor, dispersion: Tensor, pressure_ratio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """ln G, d ln G/dX and d ln G/de; arguments as `log_dispersed_column`, results shaped like the exponent."""
     size = _size(exponent, dispersion, pressure_ratio)
-    if float(dispersion.detach().max()) > WEAK or size > SMALL:
-        return _by_quadrature(exponent, dispersion, pressure_ratio)[1:]
+    if size is None:
+        return _by_quadrature(exponent, dispersion, pressure_ratio)
     c, coefficients, amplitudes = _series(exponent, dispersion, pressure_ratio, size)
     order = torch.arange(len(coefficients), dtype=c.real.dtype, device=c.device).reshape(-1, *[1] * pressure_ratio.ndim)
-    by_exponent = _polynomial((order + 1) * coefficients, c)
+    by_power = _polynomial(coefficients, c)
     slope = _polynomial((order * coefficients)[1:], c)
-    return by_exponent, 4 * exponent / hold_up_factor(pressure_ratio) * (_polynomial(amplitudes, c) + exponent * slope)
+    by_dispersion = 4 * exponent / hold_up_factor(pressure_ratio) * (_polynomial(amplitudes, c) + exponent * slope)
+    return exponent * by_power, by_power + c * slope, by_dispersion
 
 
 def _series(exponent: Tensor, dispersion: Tensor, pressure_ratio: Tensor, size: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -111,10 +112,12 @@ def _by_quadrature(exponent: Tensor, dispersion: Tensor, pressure_ratio: Tensor)
     return value, by_c * 4 * e / m - rate * travel, by_e
 
 
-def _size(exponent: Tensor, dispersion: Tensor, pressure_ratio: Tensor) -> float:
-    """Largest |c|, from above."""
+def _size(exponent: Tensor, dispersion: Tensor, pressure_ratio: Tensor) -> float | None:
+    """Largest |c|, from above, where the series holds; else None."""
     m = float(hold_up_factor(pressure_ratio.detach()).min())
-    return 4.0 / m * float((dispersion.detach() * exponent.detach().abs().amax(dim=-1, keepdim=True)).max())
+    strength = dispersion.detach()
+    size = 4.0 / m * float((strength * exponent.detach().abs().amax(dim=-1, keepdim=True)).max())
+    return None if size > SMALL or float(strength.max()) > WEAK else size
 
 
 def _order(size: float, lowest: float) -> int:

@@ -83,14 +83,14 @@ def mean_and_variance(peaks: Peaks) -> tuple[Tensor, Tensor]:
     tailing, mixing = peaks.tailing.detach(), peaks.mixing.detach()
     mean = peaks.delay.detach() + 0.5 * t1 + tailing + mixing + hold_up * (1 + k)
     crossing = hold_up / hold_up_factor(P)
-    axial = peaks.effective_dispersion().detach() * (1 + k) ** 2 * crossing**2 * (1 + P**2)
+    axial = peaks.effective_dispersion.detach() * (1 + k) ** 2 * crossing**2 * (1 + P**2)
     return mean, t1**2 / 12 + tailing**2 + mixing**2 + 2 * k * hold_up / kd + axial
 
 
 def needs_kernel(peaks: Peaks) -> bool:
     """Whether some peak's spectrum never decays: 36 transfer units or fewer, and no dispersion."""
     units = (peaks.retention * peaks.desorption * peaks.hold_up).detach()
-    return bool(((units <= DECADES) & (peaks.effective_dispersion().detach() == 0)).any())
+    return bool(((units <= DECADES) & (peaks.effective_dispersion.detach() == 0)).any())
 
 
 def band_limit(peaks: Peaks) -> float:
@@ -104,7 +104,7 @@ def band_limit(peaks: Peaks) -> float:
     units = k * kd * hold_up
     exchange = torch.where(units > DECADES, kd * torch.sqrt(DECADES / (units - DECADES).clamp_min(1e-30)), math.inf)
     P = peaks.pressure_ratio.detach()
-    peclet = 2 * hold_up_factor(P) ** 2 / (peaks.effective_dispersion().detach() * (1 + P**2))
+    peclet = 2 * hold_up_factor(P) ** 2 / (peaks.effective_dispersion.detach() * (1 + P**2))
     root = 1 + 2 * DECADES / peclet
     diffusion = torch.where(torch.isfinite(peclet), peclet / (2 * hold_up) * root * torch.sqrt(root**2 - 1), math.inf)
     limit = float(torch.minimum(exchange, diffusion).max())

@@ -38,7 +38,7 @@ def diffusion_variance(peaks: Peaks) -> Tensor:
         2 D0 (1 + k)^2/u0^3 · L (1 + P^2)/2 = e (1 + k)^2 (L/u0)^2 (1 + P^2),     e = D0/(u0 L)
     """
     crossing = peaks.hold_up / hold_up_factor(peaks.pressure_ratio)
-    return peaks.effective_dispersion() * (1 + peaks.retention) ** 2 * crossing**2 * (1 + peaks.pressure_ratio**2)
+    return peaks.effective_dispersion * (1 + peaks.retention) ** 2 * crossing**2 * (1 + peaks.pressure_ratio**2)
 
 
 def cumulants(peaks: Peaks) -> Tensor:
@@ -69,7 +69,7 @@ def _radius(peaks: Peaks) -> Tensor:
     k, kd = peaks.retention, peaks.desorption
     slowest = torch.maximum(peaks.tailing, peaks.mixing).clamp_min(1e-30)
     branch = hold_up_factor(peaks.pressure_ratio) / (
-        4 * peaks.hold_up * (1 + k / 0.6) * peaks.effective_dispersion().clamp_min(1e-30)
+        4 * peaks.hold_up * (1 + k / 0.6) * peaks.effective_dispersion.clamp_min(1e-30)
     )
     within = torch.minimum(torch.minimum(kd.expand_as(k), 1 / slowest), branch)
     edges = 1 / peaks.injection.clamp_min(1e-30)

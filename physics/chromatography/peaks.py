@@ -3,13 +3,25 @@
 import math
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 Filter = Callable[[Tensor], Tensor]
-SHARED = ("hold_up", "injection", "tailing", "mixing", "delay", "pressure_ratio")
+QUANTITIES = (
+    "retention",
+    "desorption",
+    "hold_up",
+    "injection",
+    "tailing",
+    "mixing",
+    "delay",
+    "dispersion",
+    "radial",
+    "pressure_ratio",
+)
 POSITIVE = ("desorption", "hold_up", "pressure_ratio")
 NOT_NEGATIVE = ("retention", "injection", "tailing", "mixing", "dispersion", "radial")
 
@@ -42,23 +54,15 @@ class Peaks:
                 f"Peaks.retention is {retention.dtype} of shape {tuple(retention.shape)}, expected float64 or float32 of "
                 "shape (batch, component)."
             )
-        for field in fields(self):
-            if field.name != "filters":
-                value = torch.as_tensor(getattr(self, field.name), dtype=retention.dtype, device=retention.device)
-                object.__setattr__(self, field.name, _checked(field.name, value, retention.shape))
-        if torch.any(self.pressure_ratio.detach() > 1):
-            raise ValueError("Peaks.pressure_ratio is above 1: it is outlet / inlet absolute pressure.")
+        for name in QUANTITIES:
+            object.__setattr__(self, name, _checked(name, getattr(self, name), retention))
 
     @property
     def shape(self) -> torch.Size:
         """(batch, component)."""
         return self.retention.shape
 
-    @property
-    def has_dispersion(self) -> bool:
-        """Whether any peak has axial or radial dispersion."""
-        return bool(torch.any(self.effective_dispersion().detach() > 0))
-
+    @cached_property
     def effective_dispersion(self) -> Tensor:
         """Inverse Peclet number with Golay's radial term added, D/(u0 L) + g(k) R^2 u0/(L D0).
 
@@ -66,13 +70,19 @@ class Peaks:
         """
         return self.dispersion + golay_factor(self.retention) * self.radial
 
+    @cached_property
+    def has_dispersion(self) -> bool:
+        """Whether any peak has axial or radial dispersion."""
+        return bool((self.effective_dispersion.detach() > 0).any())
+
     def rows(self, rows: slice) -> "Peaks":
         """The peaks of some chromatograms of the batch."""
         part = copy(self)
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name != "filters" and value.shape[0] > 1:
-                object.__setattr__(part, field.name, value[rows])
+        part.__dict__.pop("effective_dispersion", None)
+        for name in QUANTITIES:
+            value = getattr(self, name)
+            if value.shape[0] > 1:
+                object.__setattr__(part, name, value[rows])
         return part
 
 
@@ -85,15 +95,19 @@ def golay_factor(retention):
     return (1.0 + 6.0 * retention + 11.0 * retention**2) / (48.0 * (1.0 + retention) ** 2)
 
 
-def _checked(name: str, value: Tensor, shape: torch.Size) -> Tensor:
-    """The value as a 2-D tensor that broadcasts to `shape`, or a ValueError that names it."""
+def _checked(name: str, value: Tensor | float, like: Tensor) -> Tensor:
+    """The value as a 2-D tensor that broadcasts to the shape of `like`, or a ValueError that names it."""
+    value = torch.as_tensor(value, dtype=like.dtype, device=like.device)
     while value.ndim < 2:
         value = value.unsqueeze(-1) if value.ndim == 1 else value.unsqueeze(0)
-    if any(size not in (1, full) for size, full in zip(value.shape, shape)) or value.ndim != 2:
-        raise ValueError(f"Peaks.{name} has shape {tuple(value.shape)}, expected one that broadcasts to {tuple(shape)}.")
-    lowest, finite = value.detach().min().item(), bool(torch.isfinite(value.detach()).all())
-    if not finite or (name in POSITIVE and lowest <= 0) or (name in NOT_NEGATIVE and lowest < 0):
-        wanted = "positive" if name in POSITIVE else "not negative" if name in NOT_NEGATIVE else "finite"
-        found = lowest if math.isfinite(lowest) else "not finite"
+    if value.ndim != 2 or any(size not in (1, full) for size, full in zip(value.shape, like.shape)):
+        raise ValueError(f"Peaks.{name} has shape {tuple(value.shape)}, expected one that broadcasts to {tuple(like.shape)}.")
+    lowest, highest = (float(end) for end in torch.aminmax(value.detach()))
+    wanted = "positive" if name in POSITIVE else "not negative" if name in NOT_NEGATIVE else "finite"
+    is_wrong = (wanted == "positive" and lowest <= 0) or (wanted == "not negative" and lowest < 0)
+    if is_wrong or not (math.isfinite(lowest) and math.isfinite(highest)):
+        found = lowest if math.isfinite(lowest) and math.isfinite(highest) else "not finite"
         raise ValueError(f"Peaks.{name} is {found} somewhere, expected values that are {wanted}.")
+    if name == "pressure_ratio" and highest > 1:
+        raise ValueError(f"Peaks.pressure_ratio is {highest} somewhere: it is outlet / inlet absolute pressure, at most 1.")
     return value

@@ -10,7 +10,7 @@ the column without diffusion is e^-X (eq. 38 of Cabrera-Codony et al. 2024); wit
 import torch
 from torch import Tensor
 
-from physics.chromatography.dispersion import log_derivatives_dispersed, log_dispersed_column
+from physics.chromatography.dispersion import log_dispersed_column, log_dispersed_slopes
 from physics.chromatography.peaks import Peaks
 
 GRADIENTS = ("retention", "desorption", "hold_up", "injection", "tailing", "mixing", "delay", "dispersion")
@@ -35,7 +35,7 @@ def column_logarithm(s: Tensor, peaks: Peaks) -> Tensor:
     exponent = _expand(peaks.hold_up) * retardation(s, _expand(peaks.retention), _expand(peaks.desorption))
     if not peaks.has_dispersion:
         return -exponent
-    return log_dispersed_column(exponent, _expand(peaks.effective_dispersion()), _expand(peaks.pressure_ratio))
+    return log_dispersed_column(exponent, _expand(peaks.effective_dispersion), _expand(peaks.pressure_ratio))
 
 
 def instrument(s: Tensor, peaks: Peaks) -> Tensor:
@@ -66,19 +66,22 @@ def box(z: Tensor) -> Tensor:
     return torch.where(small, series, -torch.expm1(-safe) / safe)
 
 
-def log_derivatives(s: Tensor, peaks: Peaks, names: tuple[str, ...]) -> dict[str, Tensor]:
-    """d ln Y/d theta for each named parameter, in closed form.
+def transfer_with_slopes(s: Tensor, peaks: Peaks, names: tuple[str, ...]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Y(s) of every peak, and d ln Y/d theta for each named parameter, in closed form.
 
     s         (frequency,)                                  complex, 1/s
     names                                                   of `GRADIENTS`
-    returns   name -> broadcasts to (b, component, frequency)
+    returns   (b, component, frequency), and name -> broadcasts to (b, component, frequency)
     """
+    unknown = sorted(set(names) - set(GRADIENTS))
+    if unknown:
+        raise ValueError(f"no gradient for {', '.join(unknown)}; choose from {', '.join(GRADIENTS)}.")
     k, kd, hold_up = _expand(peaks.retention), _expand(peaks.desorption), _expand(peaks.hold_up)
     phi = retardation(s, k, kd)
-    by_exponent, by_dispersion = -torch.ones_like(phi), torch.zeros_like(phi)
-    if peaks.has_dispersion:
-        effective = _expand(peaks.effective_dispersion())
-        by_exponent, by_dispersion = log_derivatives_dispersed(hold_up * phi, effective, _expand(peaks.pressure_ratio))
+    logarithm, by_exponent, by_dispersion = -hold_up * phi, -torch.ones_like(phi), torch.zeros_like(phi)
+    if peaks.has_dispersion or "dispersion" in names:
+        effective, pressure_ratio = _expand(peaks.effective_dispersion), _expand(peaks.pressure_ratio)
+        logarithm, by_exponent, by_dispersion = log_dispersed_slopes(hold_up * phi, effective, pressure_ratio)
     golay_slope = (4 + 16 * k) / (48 * (1 + k) ** 3) * _expand(peaks.radial)
     formulas = {
         "retention": lambda: by_exponent * hold_up * s * kd / (s + kd) + by_dispersion * golay_slope,
@@ -90,10 +93,7 @@ def log_derivatives(s: Tensor, peaks: Peaks, names: tuple[str, ...]) -> dict[str
         "delay": lambda: -s,
         "dispersion": lambda: by_dispersion,
     }
-    unknown = sorted(set(names) - set(formulas))
-    if unknown:
-        raise ValueError(f"no gradient for {', '.join(unknown)}; choose from {', '.join(GRADIENTS)}.")
-    return {name: formulas[name]() for name in names}
+    return torch.exp(logarithm) * instrument(s, peaks), {name: formulas[name]() for name in names}
 
 
 def _log_box_slope(z: Tensor) -> Tensor:

@@ -102,6 +102,15 @@ def test_closed_gradients_equal_those_of_automatic_differentiation(composed, nam
     assert ((closed.sum(dim=-1) - automatic).abs() / closed.abs().sum(dim=-1)).max() < 1e-12
 
 
+def test_gradient_by_dispersion_holds_where_there_is_none(btex_peaks):
+    times = seconds(0, 900, 1.0)
+    shapes, slopes = peak_gradients(times, btex_peaks, ("dispersion",))
+    ahead = peak_shapes(times, replace(btex_peaks, dispersion=1e-9))
+    torch.testing.assert_close(
+        slopes["dispersion"], (ahead - shapes) / 1e-9, rtol=0, atol=1e-4 * float(slopes["dispersion"].abs().max())
+    )
+
+
 def test_mean_moves_by_the_hold_up_time_per_unit_of_retention(btex, btex_peaks):
     times = seconds(0, 900, 0.5)
     slope = peak_gradients(times, btex_peaks, ("retention",))[1]["retention"][0]
