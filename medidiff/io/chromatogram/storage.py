@@ -1,0 +1,48 @@
+"""Chromatograms and what was computed from them in one HDF5 file: `/time`, `/signal` and further curves over the same time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from medidiff.errors import DataError
+from medidiff.io.atomic import atomic_path
+
+SIGNAL = "signal"
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Arrays over one time axis, as the file holds them."""
+
+    times: np.ndarray  # (sample,)   s
+    values: Mapping[str, np.ndarray]  # name -> (sample,) or (component, sample); `signal` is what was measured
+    names: tuple[str, ...]  # of the components
+    facts: Mapping[str, str]  # unit, detector, SHA-256 of the source
+
+
+def write_curves(path: Path, curves: Curves) -> None:
+    """The curves as HDF5; equal content gives equal bytes."""
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.create_dataset("time", data=curves.times, compression="gzip", shuffle=True)
+        file["time"].attrs["unit"] = "s"
+        for name in sorted(curves.values):
+            file.create_dataset(name, data=np.asarray(curves.values[name], dtype=float), compression="gzip", shuffle=True)
+        file.attrs["components"] = np.array(list(curves.names), dtype=h5py.string_dtype())
+        for name in sorted(curves.facts):
+            file.attrs[name] = str(curves.facts[name])
+
+
+def read_curves(path: Path) -> Curves:
+    """The curves of a file that `write_curves` wrote. Raises DataError when it is damaged or another file."""
+    path = Path(path)
+    try:
+        with h5py.File(path, "r") as file:
+            values = {name: item[...] for name, item in file.items() if name != "time"}
+            names = tuple(str(name) for name in file.attrs["components"])
+            facts = {name: str(value) for name, value in file.attrs.items() if name != "components"}
+            return Curves(file["time"][...], values, names, facts)
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{path.name}: not readable as stored curves ({error}). Run `medidiff chromatograph` again.") from error
