@@ -65,7 +65,11 @@ def transit_grid(cells: int, sets: int) -> np.ndarray:
     ones = torch.ones((sets, 1), dtype=torch.float64)
     column = LangmuirColumn(retention * desorption, desorption, ones * math.inf, hold_up, BENZENE.pressure_ratio)
     step = hold_up / cells
-    run = elute(column, box_inlet(ones, BENZENE.injection * ones[:, 0], step, math.ceil(200.0 / float(step[0]))), cells)
+    run = elute(
+        column,
+        box_inlet(ones, duration=BENZENE.injection * ones[:, 0], step=step, count=math.ceil(200.0 / float(step[0]))),
+        cells=cells,
+    )
     return np.interp(TIMES, run.times[0], run.outlet[0, 0])
 
 
@@ -86,8 +90,10 @@ def linear_rows(repeats: int) -> list[Row]:
         f"{volumes}, batch": partial(finite_volumes, VOLUME_CELLS, VOLUME_BATCH),
         f"{grid}, batch": partial(transit_grid, SHIFT_CELLS, SHIFT_BATCH),
     }
-    values = (torch.tensor([value], dtype=torch.float64) for value in (BENZENE.retention, BENZENE.desorption, BENZENE.hold_up))
-    exact = pulse_response(TIMES, *values, BENZENE.injection)[0].numpy()
+    k, kd, hold_up = (
+        torch.tensor([value], dtype=torch.float64) for value in (BENZENE.retention, BENZENE.desorption, BENZENE.hold_up)
+    )
+    exact = pulse_response(TIMES, retention=k, desorption=kd, hold_up=hold_up, injection=BENZENE.injection)[0].numpy()
     errors = {
         name: np.abs(np.asarray(run()).reshape(-1, len(TIMES))[0] - exact).max() / exact.max() for name, run in single.items()
     }
@@ -128,7 +134,7 @@ def elution(batch: int, cells: int, seconds: float) -> np.ndarray:
     """Outlet history of competing analytes after a 4 s box."""
     column, step = competing(batch), torch.full((batch,), 10.0 / cells, dtype=torch.float64)
     height, duration = torch.full((batch, 2), FEED, dtype=torch.float64), torch.full((batch,), 4.0, dtype=torch.float64)
-    run = elute(column, box_inlet(height, duration, step, math.ceil(seconds / float(step[0]))), cells)
+    run = elute(column, box_inlet(height, duration=duration, step=step, count=math.ceil(seconds / float(step[0]))), cells=cells)
     return np.stack([np.interp(np.arange(10.0, seconds, 0.25), run.times[0], each) for each in run.outlet[0]])
 
 

@@ -6,7 +6,7 @@ from scipy.stats import ncx2
 from physics.chromatography.kernel import goldstein_j
 
 
-def thomas(elapsed, units: float, desorption: float, loading: float):
+def thomas(elapsed, *, units: float, desorption: float, loading: float):
     """Outlet over feed concentration of a column fed from t = 0 with a Langmuir solute, no dispersion.
 
     elapsed      any       t - tM, s, since the unretained front would leave
@@ -30,7 +30,7 @@ def thomas(elapsed, units: float, desorption: float, loading: float):
     return np.where(np.asarray(elapsed) < 0, 0.0, answer)
 
 
-def bohart_adams(elapsed, uptake: float, sites: float):
+def bohart_adams(elapsed, *, uptake: float, sites: float):
     """Outlet over feed concentration of a column whose film binds for ever, q_t = ka c (1 - q/qmax), no dispersion.
 
     elapsed   any       t - tM, s
@@ -48,7 +48,7 @@ def bohart_adams(elapsed, uptake: float, sites: float):
     return np.where(filled < 0, 0.0, curve)
 
 
-def stoichiometric_time(hold_up: float, retention: float, loading: float) -> float:
+def stoichiometric_time(hold_up: float, *, retention: float, loading: float) -> float:
     """Time at which a shock of constant feed leaves, tM (1 + k/(1 + K c0/qmax)), s: where every breakthrough curve balances.
 
     hold_up     tM, s

@@ -3,7 +3,7 @@
 from physics.chromatography.peaks import golay_factor
 
 
-def plate_height_terms(retention, desorption, velocity, diffusion, radius):
+def plate_height_terms(retention, desorption, *, velocity, diffusion, radius):
     """The three contributions to the plate height H = variance of a position per length, Golay's equation.
 
     retention    any   k, no unit
@@ -21,7 +21,7 @@ def plate_height_terms(retention, desorption, velocity, diffusion, radius):
     return axial, gas_phase, exchange
 
 
-def golay_desorption(retention, diffusion, radius):
+def golay_desorption(retention, *, diffusion, radius):
     """The desorption rate that would broaden as much as radial diffusion in the gas does, 1/s.
 
     retention   any   k
@@ -33,7 +33,7 @@ def golay_desorption(retention, diffusion, radius):
     return 48.0 * retention * diffusion / ((1.0 + 6.0 * retention + 11.0 * retention**2) * radius**2)
 
 
-def corrected_desorption(fitted, retention, diffusion, radius):
+def corrected_desorption(fitted, retention, *, diffusion, radius):
     """Desorption rate of the film alone, after Golay's gas-phase term is taken out of a fitted rate.
 
     fitted    any   kd of a fit that left the gas-phase term out, 1/s
@@ -43,7 +43,7 @@ def corrected_desorption(fitted, retention, diffusion, radius):
 
     Raises ValueError where radial diffusion alone would broaden more than the fit found.
     """
-    rest = 1.0 / fitted - 1.0 / golay_desorption(retention, diffusion, radius)
+    rest = 1.0 / fitted - 1.0 / golay_desorption(retention, diffusion=diffusion, radius=radius)
     if (rest <= 0) if isinstance(rest, float) else bool((rest <= 0).any()):
         raise ValueError(
             "the gas-phase term alone exceeds the fitted broadening: the diffusion coefficient or the inner radius is wrong."

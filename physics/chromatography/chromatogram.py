@@ -96,7 +96,10 @@ def _by_kernel(times: Tensor, peaks: Peaks) -> Tensor:
             "kernel that serves then knows only a box injection. Give its dispersion."
         )
     clock = times - peaks.delay.unsqueeze(-1)
-    return pulse_response(clock, peaks.retention, peaks.desorption, peaks.hold_up, injection) / injection
+    return (
+        pulse_response(clock, retention=peaks.retention, desorption=peaks.desorption, hold_up=peaks.hold_up, injection=injection)
+        / injection
+    )
 
 
 def _plan(times: Tensor, peaks: Peaks) -> tuple[Tensor, Callable[[Tensor], Tensor], list[Peaks]]:
@@ -112,8 +115,8 @@ def _plan(times: Tensor, peaks: Peaks) -> tuple[Tensor, Callable[[Tensor], Tenso
     size = max(1, CHUNK // (peaks.shape[1] * max(grid.bins, grid.count // 2)))
     parts = [peaks.rows(slice(start, start + size)) for start in range(0, peaks.shape[0], size)]
     if count > 1 and _is_uniform(times):
-        return grid.frequencies(times), lambda spectrum: invert(spectrum, grid, count), parts
-    return grid.frequencies(times), lambda spectrum: invert_at(spectrum, grid, times), parts
+        return grid.frequencies(times), lambda spectrum: invert(spectrum, grid, count=count), parts
+    return grid.frequencies(times), lambda spectrum: invert_at(spectrum, grid, times=times), parts
 
 
 def _is_uniform(times: Tensor) -> bool:

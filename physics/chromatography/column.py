@@ -73,7 +73,7 @@ class Capillary:
         return hold_up_factor(self.pressure_ratio) * self.length / self.inlet_velocity
 
 
-def relative_pressure(position: np.ndarray, length: float, pressure_ratio: float) -> np.ndarray:
+def relative_pressure(position: np.ndarray, *, length: float, pressure_ratio: float) -> np.ndarray:
     """phat(x) = p(x)/p0 = sqrt(1 - (1 - P^2) x/L) in a column of steady isothermal flow.
 
     position   any     x, m from the inlet
@@ -82,7 +82,7 @@ def relative_pressure(position: np.ndarray, length: float, pressure_ratio: float
     return np.sqrt(1.0 - (1.0 - pressure_ratio**2) * np.asarray(position) / length)
 
 
-def transit_coordinate(position: np.ndarray, length: float, pressure_ratio: float) -> np.ndarray:
+def transit_coordinate(position: np.ndarray, *, length: float, pressure_ratio: float) -> np.ndarray:
     """w(x) = integral from 0 to x of dx'/(u/u0), m: equal steps of w take the gas equal times w/u0.
 
     position         any     x, m from the inlet
@@ -91,11 +91,11 @@ def transit_coordinate(position: np.ndarray, length: float, pressure_ratio: floa
 
         w = (2L/3)(1 - phat^3)/(1 - P^2) = (2x/3) (1 + phat + phat^2)/(1 + phat)      (no 0/0 as P -> 1)
     """
-    phat = relative_pressure(position, length, pressure_ratio)
+    phat = relative_pressure(position, length=length, pressure_ratio=pressure_ratio)
     return np.asarray(position) * hold_up_factor(phat)
 
 
-def position_of(transit: np.ndarray, length: float, pressure_ratio: float) -> np.ndarray:
+def position_of(transit: np.ndarray, *, length: float, pressure_ratio: float) -> np.ndarray:
     """x at which the transit coordinate is w; inverse of `transit_coordinate`.
 
     transit    any     w, m, between 0 and m(P) L

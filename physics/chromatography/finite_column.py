@@ -65,7 +65,7 @@ def _feed(analytes: int, injection: float):
 
 def _model(cells: int, source: Source, length: float, inlet_velocity, pressure_ratio: float, feed) -> Model:
     """Mobile component at u0(t)/phat(x), immobile component at rest; their sum is conserved."""
-    phat = relative_pressure(np.linspace(0.0, length, cells + 1), length, pressure_ratio)
+    phat = relative_pressure(np.linspace(0.0, length, cells + 1), length=length, pressure_ratio=pressure_ratio)
     profile = torch.stack([torch.as_tensor(1.0 / phat), torch.zeros(cells + 1, dtype=torch.float64)])
     total = torch.ones((1, 2), dtype=torch.float64)
     return Model(length, lambda time: inlet_velocity(time) * profile, feed, source=source, conserved=total)

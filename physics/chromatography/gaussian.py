@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import erfcx
 
 
-def gaussian(times: np.ndarray, centers: np.ndarray, widths: np.ndarray) -> np.ndarray:
+def gaussian(times: np.ndarray, *, centers: np.ndarray, widths: np.ndarray) -> np.ndarray:
     """Gaussian peaks of unit area.
 
     times     (time,)         s
@@ -16,7 +16,7 @@ def gaussian(times: np.ndarray, centers: np.ndarray, widths: np.ndarray) -> np.n
     return np.exp(-0.5 * z**2) / (np.sqrt(2.0 * np.pi) * widths[:, None])
 
 
-def tailing(times: np.ndarray, centers: np.ndarray, widths: np.ndarray, decays: np.ndarray) -> np.ndarray:
+def tailing(times: np.ndarray, *, centers: np.ndarray, widths: np.ndarray, decays: np.ndarray) -> np.ndarray:
     """Gaussian peaks of unit area after an exponential of the given decay times (peak,), s: mean at centers + decays.
 
     Arguments and result as `gaussian`.

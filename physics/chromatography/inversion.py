@@ -116,7 +116,7 @@ def band_limit(peaks: Peaks) -> float:
     return limit
 
 
-def invert(spectrum: Tensor, grid: Grid, count: int) -> Tensor:
+def invert(spectrum: Tensor, grid: Grid, *, count: int) -> Tensor:
     """Signals at `count` samples from their transforms on the grid's frequencies.
 
     spectrum   (..., frequency)   Y(s_j), complex
@@ -132,7 +132,7 @@ def invert(spectrum: Tensor, grid: Grid, count: int) -> Tensor:
     return wave * growth
 
 
-def invert_at(spectrum: Tensor, grid: Grid, times: Tensor) -> Tensor:
+def invert_at(spectrum: Tensor, grid: Grid, *, times: Tensor) -> Tensor:
     """Signals at arbitrary times by the direct sum, exact but not fast: for non-uniform sampling.
 
     spectrum   (..., frequency)   Y(s_j), complex, band-limited to the grid's bins

@@ -23,7 +23,7 @@ def goldstein_j(x, y):
     return np.where(y == 0.0, np.exp(-x), np.where(x == 0.0, 1.0, general))
 
 
-def impulse_response(elapsed: Tensor, units: Tensor, desorption: Tensor) -> Tensor:
+def impulse_response(elapsed: Tensor, *, units: Tensor, desorption: Tensor) -> Tensor:
     """Density of residence beyond the hold-up time of a molecule that is adsorbed at least once.
 
     elapsed      any          t - tM, s; 0 before and at the hold-up time
@@ -43,7 +43,7 @@ def impulse_response(elapsed: Tensor, units: Tensor, desorption: Tensor) -> Tens
     return torch.where(tau > 0, desorption * shape, torch.zeros_like(shape))
 
 
-def pulse_response(times: Tensor, retention: Tensor, desorption: Tensor, hold_up: Tensor, injection: Tensor | float) -> Tensor:
+def pulse_response(times: Tensor, *, retention: Tensor, desorption: Tensor, hold_up: Tensor, injection: Tensor | float) -> Tensor:
     """Flux concentration at the outlet for a box injection of unit height: the oracle of the Fourier inversion.
 
     times        (..., time)   s since the injection began
@@ -67,7 +67,9 @@ def pulse_response(times: Tensor, retention: Tensor, desorption: Tensor, hold_up
     ahead = times - hold_up
     latest, earliest = ahead.clamp_min(0.0).unsqueeze(-1), (ahead - injection).clamp_min(0.0).unsqueeze(-1)
     nodes, weights = (torch.as_tensor(each, dtype=times.dtype, device=times.device) for each in _legendre())
-    density = impulse_response(earliest + (latest - earliest) * nodes, units.unsqueeze(-1), desorption.unsqueeze(-1))
+    density = impulse_response(
+        earliest + (latest - earliest) * nodes, units=units.unsqueeze(-1), desorption=desorption.unsqueeze(-1)
+    )
     exchanged = ((latest - earliest) * weights * density).sum(dim=-1)
     return exchanged + torch.exp(-units) * ((ahead >= 0) & (ahead < injection))
 

@@ -53,7 +53,7 @@ class Elution:
     imbalance: Tensor  # (b, component)         (in - out - inside)/in
 
 
-def box_inlet(height: Tensor, duration: Tensor, step: Tensor, count: int) -> Tensor:
+def box_inlet(height: Tensor, *, duration: Tensor, step: Tensor, count: int) -> Tensor:
     """Mean of a box injection over each time step, exact wherever its edge falls.
 
     height     (b, component)         concentration
@@ -66,7 +66,7 @@ def box_inlet(height: Tensor, duration: Tensor, step: Tensor, count: int) -> Ten
     return height[..., None] * share[:, None, :]
 
 
-def elute(column: LangmuirColumn, inlet: Tensor, cells: int) -> Elution:
+def elute(column: LangmuirColumn, inlet: Tensor, *, cells: int) -> Elution:
     """Elution of any inlet history through the columns, second order in tM/cells and exactly conservative.
 
     inlet     (b, component, step)   mean flux concentration entering during each step of tM/cells
@@ -110,7 +110,7 @@ class MidpointKinetics:
         self.gain, self.base = gain[..., None], (2.0 + step[:, None] * column.desorption)[..., None]
         self.twice = 2.0 * self.base
         self.weight, self.weight_gain = weight[:, None], (weight * gain)[:, None]
-        self.phat = cell_pressures(column.pressure_ratio, cells, like)
+        self.phat = cell_pressures(column.pressure_ratio, cells=cells, like=like)
         self.free, self.previous = like.new_ones((batch, 1, cells)), like.new_ones((batch, 1, cells))
         self.total, self.excess, self.y, self.slope, self.bottom = (like.new_empty((batch, components, cells)) for _ in range(5))
 
@@ -142,10 +142,12 @@ class MidpointKinetics:
         raise ValueError("the free fraction did not converge: rates, capacities or concentrations are out of range.")
 
 
-def cell_pressures(pressure_ratio: float, cells: int, like: Tensor) -> Tensor:
+def cell_pressures(pressure_ratio: float, *, cells: int, like: Tensor) -> Tensor:
     """phat at the middle (in transit time) of each cell (cell,), from inlet to outlet."""
     middle = (torch.arange(cells, dtype=torch.float64) + 0.5).numpy() / cells * hold_up_factor(pressure_ratio)
-    phat = relative_pressure(position_of(middle, 1.0, pressure_ratio), 1.0, pressure_ratio)
+    phat = relative_pressure(
+        position_of(middle, length=1.0, pressure_ratio=pressure_ratio), length=1.0, pressure_ratio=pressure_ratio
+    )
     return torch.as_tensor(phat, dtype=like.dtype, device=like.device)
 
 

@@ -7,7 +7,7 @@ WARN_ABOVE = 1e-2
 REFUSE_ABOVE = 1e-1
 
 
-def loading(equilibrium: Tensor, concentration: Tensor, capacity: Tensor) -> Tensor:
+def loading(equilibrium: Tensor, *, concentration: Tensor, capacity: Tensor) -> Tensor:
     """Fraction of the film that the injected mixture would occupy at equilibrium, to first order.
 
     equilibrium     (..., component)   K = ka/kd, no unit

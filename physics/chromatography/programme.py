@@ -89,7 +89,7 @@ class Elution:
     is_beyond: np.ndarray  # (solute,)   bool: elutes after the programme's end, at its last temperature
 
 
-def elute_programmed(column: ProgrammedColumn, oven: Oven, retention: Retention, diffusion: np.ndarray) -> Elution:
+def elute_programmed(column: ProgrammedColumn, oven: Oven, *, retention: Retention, diffusion: np.ndarray) -> Elution:
     """Retention times and widths of all solutes in a uniform oven at constant pressure, to rounding.
 
     diffusion   (solute,)   C of D = C T^1.75/p, Pa m^2/(s K^1.75), of `gas.diffusion_constant`
@@ -116,7 +116,7 @@ def elute_programmed(column: ProgrammedColumn, oven: Oven, retention: Retention,
     return Elution(times, np.sqrt(spread) / speed(times), factors, times > oven.times[-1])
 
 
-def calibrate(column: ProgrammedColumn, runs: list[tuple[Oven, np.ndarray]], retention: Retention) -> ProgrammedColumn:
+def calibrate(column: ProgrammedColumn, runs: list[tuple[Oven, np.ndarray]], *, retention: Retention) -> ProgrammedColumn:
     """The column with the temperature offset and hold-up scale that bring its predictions closest to measured retention.
 
     runs      one oven and its measured retention times (solute,), s, for each run; NaN is not measured
@@ -129,14 +129,14 @@ def calibrate(column: ProgrammedColumn, runs: list[tuple[Oven, np.ndarray]], ret
         return replace(column, temperature_offset=float(parameters[0]), hold_up_scale=float(parameters[1]))
 
     def residual(parameters: np.ndarray) -> np.ndarray:
-        misses = [retention_times(corrected(parameters), oven, retention) - measured for oven, measured in runs]
+        misses = [retention_times(corrected(parameters), oven, retention=retention) - measured for oven, measured in runs]
         misses = np.concatenate(misses)
         return misses[np.isfinite(misses)]
 
     return corrected(least_squares(residual, [0.0, 1.0], x_scale=[1.0, 0.05], xtol=1e-10).x)
 
 
-def retention_times(column: ProgrammedColumn, oven: Oven, retention: Retention) -> np.ndarray:
+def retention_times(column: ProgrammedColumn, oven: Oven, *, retention: Retention) -> np.ndarray:
     """tR (solute,), s, in a uniform oven at constant pressure: the root of ∫_0^tR dt/(tM (1 + k)) = 1."""
     speed = _Speed(column, oven, retention)
     starts, ends = _intervals(column, oven)
@@ -198,7 +198,7 @@ def _plate_height(column: ProgrammedColumn, retention: Retention, diffusion: np.
     k, u = retention.factor(temperature), column.inlet_velocity(temperature)
     gas = diffusion.reshape(-1, *[1] * (np.ndim(temperature) - 1)) * temperature**1.75 / column.inlet_pressure
     desorption = 3.0 * FILM_DIFFUSION * gas / column.film**2
-    return sum(plate_height_terms(k, desorption, u, gas, 0.5 * column.diameter))
+    return sum(plate_height_terms(k, desorption, velocity=u, diffusion=gas, radius=0.5 * column.diameter))
 
 
 def _pressure(column: ProgrammedColumn, fraction: np.ndarray) -> np.ndarray:

@@ -60,9 +60,13 @@ def finite_differences(column: PaperColumn, times: np.ndarray, *, cells: int, st
     """
     step = SAFETY * longest_step(column, cells) if step is None else step
     dx = column.length / cells
-    phat = relative_pressure(np.linspace(0.0, column.length, cells + 1), column.length, column.pressure_ratio)
+    phat = relative_pressure(
+        np.linspace(0.0, column.length, cells + 1), length=column.length, pressure_ratio=column.pressure_ratio
+    )
     u = column.velocity / phat
-    between = column.diffusion / relative_pressure((np.arange(cells) + 0.5) * dx, column.length, column.pressure_ratio)
+    between = column.diffusion / relative_pressure(
+        (np.arange(cells) + 0.5) * dx, length=column.length, pressure_ratio=column.pressure_ratio
+    )
     c, film, outlet = np.zeros(cells + 1), np.zeros(cells + 1), [0.0]
     steps = math.ceil(float(times[-1]) / step)
     for index in range(steps):

@@ -32,7 +32,7 @@ def column_logarithm(s: Tensor, peaks: Peaks) -> Tensor:
     s         (frequency,) or (b, component, frequency)   complex, 1/s
     returns   (b, component, frequency)                   complex
     """
-    exponent = _expand(peaks.hold_up) * retardation(s, _expand(peaks.retention), _expand(peaks.desorption))
+    exponent = _expand(peaks.hold_up) * retardation(s, retention=_expand(peaks.retention), desorption=_expand(peaks.desorption))
     if not peaks.has_dispersion:
         return -exponent
     return log_dispersed_column(exponent, _expand(peaks.effective_dispersion), _expand(peaks.pressure_ratio))
@@ -53,7 +53,7 @@ def instrument(s: Tensor, peaks: Peaks) -> Tensor:
     return factor
 
 
-def retardation(s: Tensor, retention: Tensor, desorption: Tensor) -> Tensor:
+def retardation(s: Tensor, *, retention: Tensor, desorption: Tensor) -> Tensor:
     """Phi(s) = s + k s kd/(s + kd), 1/s: what replaces s in the gas phase by linear exchange with the film."""
     return s + retention * (s * desorption) / (s + desorption)
 
@@ -77,7 +77,7 @@ def transfer_with_slopes(s: Tensor, peaks: Peaks, names: tuple[str, ...]) -> tup
     if unknown:
         raise ValueError(f"no gradient for {', '.join(unknown)}; choose from {', '.join(GRADIENTS)}.")
     k, kd, hold_up = _expand(peaks.retention), _expand(peaks.desorption), _expand(peaks.hold_up)
-    phi = retardation(s, k, kd)
+    phi = retardation(s, retention=k, desorption=kd)
     logarithm, by_exponent, by_dispersion = -hold_up * phi, -torch.ones_like(phi), torch.zeros_like(phi)
     if peaks.has_dispersion or "dispersion" in names:
         effective, pressure_ratio = _expand(peaks.effective_dispersion), _expand(peaks.pressure_ratio)

@@ -60,7 +60,7 @@ class Conditions:
         return 0.5 * position * ((self.carrier.viscosity(temperature) * temperature) @ weights)
 
 
-def travel(conditions: Conditions, retention: Retention, diffusion: np.ndarray, until: float) -> Elution:
+def travel(conditions: Conditions, retention: Retention, *, diffusion: np.ndarray, until: float) -> Elution:
     """Retention times and widths of all solutes under any conditions, to a relative 1e-7 and 1e-4.
 
     diffusion   (solute,)   C of D = C T^1.75/p, Pa m^2/(s K^1.75)
@@ -105,7 +105,7 @@ class _Motion:
         k = self.retention.factor(temperature)
         gas = self.diffusion * temperature**1.75 / pressure
         desorption = 3.0 * FILM_DIFFUSION * gas / self.conditions.film**2
-        height = sum(plate_height_terms(k, desorption, u, gas, 0.5 * self.conditions.diameter))[:, 1]
+        height = sum(plate_height_terms(k, desorption, velocity=u, diffusion=gas, radius=0.5 * self.conditions.diameter))[:, 1]
         stretch = 1.5 * (1.0 - self.P**2) / (1.0 - self.P**3) * phat / self.conditions.length  # dy/dx
         speed = u / (1.0 + k) * stretch
         gradient = (speed[:, 2] - speed[:, 0]) / np.maximum(y[:, 2] - y[:, 0], NEAR)

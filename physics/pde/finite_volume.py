@@ -88,9 +88,9 @@ def _strang(
     inlet = model.inlet(time, time + step)
     values = model.source.advance(values, time, 0.5 * step)
     if diffusion is None:
-        values, inflow, outflow = convect(values, velocity, inlet, step / width)
+        values, inflow, outflow = convect(values, velocity, inlet=inlet, number=step / width)
     else:
-        values, inflow, outflow = convect_and_diffuse(values, velocity, inlet, step / width, diffusion)
+        values, inflow, outflow = convect_and_diffuse(values, velocity, inlet=inlet, number=step / width, diffusion=diffusion)
     values = model.source.advance(values, time + 0.5 * step, 0.5 * step)
     return values, width * inflow, width * outflow
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import erfc, erfcx
 
 
-def ogata_banks(position, time, velocity: float, diffusion: float):
+def ogata_banks(position, time, *, velocity: float, diffusion: float):
     """Concentration over inlet concentration in a half-infinite column, inlet held at 1 from t = 0.
 
     position    any          x >= 0, m
@@ -25,7 +25,7 @@ def ogata_banks(position, time, velocity: float, diffusion: float):
     return 0.5 * (erfc(ahead) + np.exp(-(ahead**2)) * erfcx(behind))
 
 
-def lindstrom(position, time, velocity: float, diffusion: float):
+def lindstrom(position, time, *, velocity: float, diffusion: float):
     """Concentration over feed concentration in a half-infinite column behind a Danckwerts inlet, fed from t = 0.
 
     position    any          x >= 0, m
@@ -48,7 +48,7 @@ def lindstrom(position, time, velocity: float, diffusion: float):
     return 0.5 * erfc(ahead) + crest * gauss - 0.5 * growth * gauss * erfcx(behind)
 
 
-def decaying_steady_state(position, velocity: float, diffusion: float, rate: float):
+def decaying_steady_state(position, *, velocity: float, diffusion: float, rate: float):
     """Steady concentration over inlet concentration of a tracer that decays at first order, half-infinite column.
 
     position    any        x >= 0, m

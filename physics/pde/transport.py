@@ -7,7 +7,7 @@ from physics.pde.diffusion import ImplicitDiffusion
 from physics.pde.limiter import koren_faces
 
 
-def convect(values: Tensor, velocity: Tensor, inlet: Tensor, number: float) -> tuple[Tensor, Tensor, Tensor]:
+def convect(values: Tensor, velocity: Tensor, *, inlet: Tensor, number: float) -> tuple[Tensor, Tensor, Tensor]:
     """Cell means after one step of convection, with what entered and left.
 
     values     (b, component, cell)
@@ -26,7 +26,7 @@ def convect(values: Tensor, velocity: Tensor, inlet: Tensor, number: float) -> t
 
 
 def convect_and_diffuse(
-    values: Tensor, velocity: Tensor, inlet: Tensor, number: float, diffusion: ImplicitDiffusion
+    values: Tensor, velocity: Tensor, *, inlet: Tensor, number: float, diffusion: ImplicitDiffusion
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Cell means after one step of convection, explicit, and diffusion, implicit, with what entered and left.
 

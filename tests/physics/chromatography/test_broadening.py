@@ -31,11 +31,13 @@ def test_golay_gas_term_equals_the_radial_eigenvalue_problem(retention):
     decay = np.array([radial_decay(radius * np.exp(1j * a), retention) for a in angle])
     second = 2 * np.mean(decay * np.exp(-2j * angle)).real / radius**2
     height = -second / (1 + retention) ** 2
-    assert plate_height_terms(retention, np.inf, 1.0, 1.0, 1.0)[1] == pytest.approx(height, rel=2e-5)
+    assert plate_height_terms(retention, np.inf, velocity=1.0, diffusion=1.0, radius=1.0)[1] == pytest.approx(height, rel=2e-5)
 
 
 def test_plate_height_terms_of_the_five_aromatics_are_those_of_the_specification(btex):
-    terms = plate_height_terms(btex.retention, btex.desorption, btex.velocity, btex.diffusion, btex.column.radius)
+    terms = plate_height_terms(
+        btex.retention, btex.desorption, velocity=btex.velocity, diffusion=btex.diffusion, radius=btex.column.radius
+    )
     axial, gas, exchange = (1e3 * term[0].numpy() for term in terms)
     np.testing.assert_allclose(axial, [0.010, 0.010, 0.012, 0.013, 0.014], atol=6e-4)
     np.testing.assert_allclose(gas, [0.676, 0.664, 0.570, 0.466, 0.328], rtol=5e-3)
@@ -43,12 +45,12 @@ def test_plate_height_terms_of_the_five_aromatics_are_those_of_the_specification
 
 
 def test_equivalent_desorption_rates_and_the_corrected_rate_of_o_xylene(btex):
-    rates = golay_desorption(btex.retention, btex.diffusion, btex.column.radius)
+    rates = golay_desorption(btex.retention, diffusion=btex.diffusion, radius=btex.column.radius)
     np.testing.assert_allclose(rates[0], [68, 82, 102, 224, 517], rtol=1e-2)
-    corrected = corrected_desorption(btex.desorption, btex.retention, btex.diffusion, btex.column.radius)
+    corrected = corrected_desorption(btex.desorption, btex.retention, diffusion=btex.diffusion, radius=btex.column.radius)
     assert float(corrected[0, 0]) == pytest.approx(18.1, abs=0.05)
     with pytest.raises(ValueError, match="gas-phase term alone"):
-        corrected_desorption(100.0, 15.8, 2e-6, 9e-5)
+        corrected_desorption(100.0, 15.8, diffusion=2e-6, radius=9e-5)
 
 
 def test_radial_option_broadens_like_the_equivalent_desorption_rate(btex):
@@ -56,7 +58,9 @@ def test_radial_option_broadens_like_the_equivalent_desorption_rate(btex):
     radial = btex.column.radius**2 * btex.velocity / (btex.column.length * btex.diffusion)
     hold_up = btex.column.length / btex.velocity
     with_golay = Peaks(btex.retention, btex.desorption, hold_up, radial=radial, pressure_ratio=P)
-    combined = 1 / (1 / btex.desorption + 1 / golay_desorption(btex.retention, btex.diffusion, btex.column.radius))
+    combined = 1 / (
+        1 / btex.desorption + 1 / golay_desorption(btex.retention, diffusion=btex.diffusion, radius=btex.column.radius)
+    )
     slower = Peaks(btex.retention, combined, hold_up)
     torch.testing.assert_close(cumulants(with_golay)[..., 1], cumulants(slower)[..., 1], rtol=1e-3, atol=0)
     assert golay_factor(0.0) == pytest.approx(1 / 48)

@@ -37,7 +37,9 @@ def test_fourier_inversion_equals_the_bessel_kernel(btex, btex_peaks):
     times = seconds(0, 900, 0.5)
     ours = peak_shapes(times, btex_peaks)[0] * btex.injection
     hold_up = torch.full((5,), btex.hold_up, dtype=torch.float64)
-    kernel = pulse_response(times, btex.retention[0], btex.desorption[0], hold_up, btex.injection)
+    kernel = pulse_response(
+        times, retention=btex.retention[0], desorption=btex.desorption[0], hold_up=hold_up, injection=btex.injection
+    )
     assert (ours - kernel).abs().max() < 5e-14
 
 

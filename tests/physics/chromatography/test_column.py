@@ -28,10 +28,12 @@ def test_poiseuille_and_the_quoted_velocity_agree_within_one_percent(btex):
 def test_transit_coordinate_is_the_integral_of_relative_pressure_and_has_an_inverse(P):
     nodes, weights = np.polynomial.legendre.leggauss(200)
     for x in (0.0, 0.3, 7.0, 20.0):
-        integral = 0.5 * x * np.sum(weights * relative_pressure(0.5 * x * (nodes + 1), 20.0, P))
-        assert transit_coordinate(x, 20.0, P) == pytest.approx(integral, rel=1e-13, abs=1e-15)
-        assert position_of(transit_coordinate(x, 20.0, P), 20.0, P) == pytest.approx(x, rel=1e-11, abs=1e-13)
-    assert transit_coordinate(20.0, 20.0, P) == pytest.approx(20.0 * hold_up_factor(P), rel=1e-13)
+        integral = 0.5 * x * np.sum(weights * relative_pressure(0.5 * x * (nodes + 1), length=20.0, pressure_ratio=P))
+        assert transit_coordinate(x, length=20.0, pressure_ratio=P) == pytest.approx(integral, rel=1e-13, abs=1e-15)
+        assert position_of(transit_coordinate(x, length=20.0, pressure_ratio=P), length=20.0, pressure_ratio=P) == pytest.approx(
+            x, rel=1e-11, abs=1e-13
+        )
+    assert transit_coordinate(20.0, length=20.0, pressure_ratio=P) == pytest.approx(20.0 * hold_up_factor(P), rel=1e-13)
 
 
 def test_gauge_pressures_are_refused_with_advice():

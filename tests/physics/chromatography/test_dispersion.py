@@ -37,7 +37,7 @@ def boundary_value_solution(phi, length, velocity, diffusion, pressure_ratio):
 def test_compressible_column_equals_the_boundary_value_problem(btex, factor, tolerance):
     P, L, u0, D0 = btex.column.pressure_ratio, btex.column.length, btex.velocity, 2.9e-6 * factor
     s = torch.tensor([0.01 + 0.05j], dtype=torch.complex128)
-    phi = retardation(s, torch.tensor(2.43, dtype=torch.float64), torch.tensor(5.3, dtype=torch.float64))
+    phi = retardation(s, retention=torch.tensor(2.43, dtype=torch.float64), desorption=torch.tensor(5.3, dtype=torch.float64))
     exponent = hold_up_factor(P) * L / u0 * phi
     ours = column(exponent, D0 / (u0 * L), P).numpy()
     theirs = np.array([boundary_value_solution(value, L, u0, D0, P) for value in phi.numpy()])

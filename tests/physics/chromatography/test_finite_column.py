@@ -18,7 +18,7 @@ def peak_error(retention, desorption, column, cells):
     last = float(hold_up * (1 + retention) + injection + 6 * torch.sqrt(2 * retention * hold_up / desorption))
     run = march(model, torch.zeros((1, 2, cells), dtype=torch.float64), step=step, steps=int(last / step))
     assert float(run.imbalance.abs().max()) < 1e-12
-    exact = pulse_response(run.times, retention, desorption, hold_up, injection)[0]
+    exact = pulse_response(run.times, retention=retention, desorption=desorption, hold_up=hold_up, injection=injection)[0]
     return float((run.outlet[0, 0] / P - exact).abs().max() / exact.max())
 
 

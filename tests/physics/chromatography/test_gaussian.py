@@ -13,7 +13,7 @@ def moments(curve):
 
 
 def test_gaussian_peaks_have_their_moments():
-    area, mean, variance = moments(gaussian(TIMES, CENTERS, WIDTHS))
+    area, mean, variance = moments(gaussian(TIMES, centers=CENTERS, widths=WIDTHS))
     np.testing.assert_allclose(area, 1.0, rtol=1e-12)
     np.testing.assert_allclose(mean, CENTERS, rtol=1e-12)
     np.testing.assert_allclose(variance, WIDTHS**2, rtol=1e-10)
@@ -21,7 +21,7 @@ def test_gaussian_peaks_have_their_moments():
 
 def test_tailing_peaks_add_the_moments_of_the_exponential():
     decays = np.array([12.0, 1.5])
-    area, mean, variance = moments(tailing(TIMES, CENTERS, WIDTHS, decays))
+    area, mean, variance = moments(tailing(TIMES, centers=CENTERS, widths=WIDTHS, decays=decays))
     np.testing.assert_allclose(area, 1.0, rtol=1e-9)
     np.testing.assert_allclose(mean, CENTERS + decays, rtol=1e-9)
     np.testing.assert_allclose(variance, WIDTHS**2 + decays**2, rtol=1e-7)
@@ -29,5 +29,7 @@ def test_tailing_peaks_add_the_moments_of_the_exponential():
 
 def test_a_vanishing_tail_is_the_gaussian():
     np.testing.assert_allclose(
-        tailing(TIMES, CENTERS, WIDTHS, np.array([1e-7, 1e-7])), gaussian(TIMES, CENTERS, WIDTHS), atol=1e-6
+        tailing(TIMES, centers=CENTERS, widths=WIDTHS, decays=np.array([1e-7, 1e-7])),
+        gaussian(TIMES, centers=CENTERS, widths=WIDTHS),
+        atol=1e-6,
     )

@@ -26,8 +26,8 @@ def test_kernel_equals_forty_digit_arithmetic_for_o_xylene_and_benzene(btex, ana
     elapsed = k * hold_up + btex.injection / 2 + spread * np.array([-4.0, -2.0, 0.0, 3.0, 6.0])
     units = torch.tensor([k * kd * hold_up], dtype=torch.float64)
     times = torch.tensor(elapsed + hold_up)
-    tensors = (torch.tensor([v], dtype=torch.float64) for v in (k, kd, hold_up))
-    ours = pulse_response(times, *tensors, btex.injection)[0].numpy()
+    one_k, one_kd, one_hold_up = (torch.tensor([v], dtype=torch.float64) for v in (k, kd, hold_up))
+    ours = pulse_response(times, retention=one_k, desorption=one_kd, hold_up=one_hold_up, injection=btex.injection)[0].numpy()
     exact = [exact_pulse(float(t) - hold_up, float(units), kd, btex.injection) for t in times]
     np.testing.assert_allclose(ours, exact, rtol=2e-13)
 
@@ -41,7 +41,9 @@ def test_j_function_satisfies_its_symmetry_relation():
 def test_pulse_response_is_a_difference_of_two_j_functions(btex):
     times = torch.linspace(20.0, 800.0, 500, dtype=torch.float64)
     hold_up = torch.full((5,), btex.hold_up, dtype=torch.float64)
-    ours = pulse_response(times, btex.retention[0], btex.desorption[0], hold_up, btex.injection).numpy()
+    ours = pulse_response(
+        times, retention=btex.retention[0], desorption=btex.desorption[0], hold_up=hold_up, injection=btex.injection
+    ).numpy()
     units = (btex.retention[0] * btex.desorption[0] * hold_up).numpy()[:, None]
     tau = btex.desorption[0].numpy()[:, None] * (times.numpy() - btex.hold_up)
     shifted = tau - btex.desorption[0].numpy()[:, None] * btex.injection
@@ -55,7 +57,9 @@ def test_impulse_response_and_the_unretained_share_sum_to_one(units):
     top = units + 12 * np.sqrt(2 * units) + 60
     root = 0.5 * np.sqrt(top) * (nodes + 1)
     tau = torch.tensor(root**2)
-    density = impulse_response(tau, torch.tensor(units, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64)).numpy()
+    density = impulse_response(
+        tau, units=torch.tensor(units, dtype=torch.float64), desorption=torch.tensor(1.0, dtype=torch.float64)
+    ).numpy()
     mass = np.sum(weights * 0.5 * np.sqrt(top) * 2 * root * density)
     assert mass + np.exp(-units) == pytest.approx(1.0, abs=1e-12)
 
@@ -63,11 +67,11 @@ def test_impulse_response_and_the_unretained_share_sum_to_one(units):
 def test_impulse_response_is_differentiable_on_both_sides_of_the_hold_up_time():
     units = torch.tensor(50.0, dtype=torch.float64, requires_grad=True)
     elapsed = torch.tensor([-1.0, 0.0, 5.0], dtype=torch.float64)
-    impulse_response(elapsed, units, torch.tensor(10.0, dtype=torch.float64)).sum().backward()
+    impulse_response(elapsed, units=units, desorption=torch.tensor(10.0, dtype=torch.float64)).sum().backward()
     assert torch.isfinite(units.grad)
 
 
 def test_a_sharp_injection_is_refused_by_the_pulse_response():
     one = torch.ones(1, dtype=torch.float64)
     with pytest.raises(ValueError, match="injection lasts 0 s"):
-        pulse_response(torch.arange(3.0), one, one, one, injection=0)
+        pulse_response(torch.arange(3.0), retention=one, desorption=one, hold_up=one, injection=0)

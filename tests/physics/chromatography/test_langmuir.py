@@ -27,7 +27,7 @@ def test_midpoint_reproduces_mean_and_variance_exactly_at_every_step_size(cells)
     k, kd, hold_up = 2.43, 5.3, 34.0
     columns = column([[k * kd]], [[kd]], [[math.inf]], hold_up)
     step = hold_up / cells
-    run = elute(columns, sharp(columns, cells, 14 * cells), cells)
+    run = elute(columns, sharp(columns, cells, 14 * cells), cells=cells)
     y = run.outlet[0, 0].numpy() * step
     elapsed = run.times[0].numpy() - 0.5 * step
     mean = np.sum(y * elapsed)
@@ -57,10 +57,12 @@ def benzene_error(btex, cells):
     k, kd = float(btex.retention[0, 4]), float(btex.desorption[0, 4])
     columns = column([[k * kd]], [[kd]], [[math.inf]], btex.hold_up, btex.column.pressure_ratio)
     step = columns.hold_up / cells
-    inlet = box_inlet(torch.ones((1, 1), dtype=torch.float64), torch.tensor([4.0], dtype=torch.float64), step, 5 * cells)
-    run = elute(columns, inlet, cells)
-    values = (torch.tensor([value], dtype=torch.float64) for value in (k, kd, btex.hold_up))
-    exact = pulse_response(run.times[0], *values, 4.0)[0]
+    inlet = box_inlet(
+        torch.ones((1, 1), dtype=torch.float64), duration=torch.tensor([4.0], dtype=torch.float64), step=step, count=5 * cells
+    )
+    run = elute(columns, inlet, cells=cells)
+    one_k, one_kd, one_hold_up = (torch.tensor([value], dtype=torch.float64) for value in (k, kd, btex.hold_up))
+    exact = pulse_response(run.times[0], retention=one_k, desorption=one_kd, hold_up=one_hold_up, injection=4.0)[0]
     return float((run.outlet[0, 0] - exact).abs().max() / exact.max())
 
 
@@ -77,10 +79,10 @@ def breakthrough_error(cells):
     kd = units / (k * hold_up)
     capacity = [[k / loading if loading else math.inf] for loading in loadings]
     columns = column([[k * kd]] * 5, [[kd]] * 5, capacity, hold_up)
-    run = elute(columns, torch.ones((5, 1, 5 * cells), dtype=torch.float64), cells)
+    run = elute(columns, torch.ones((5, 1, 5 * cells), dtype=torch.float64), cells=cells)
     assert float(run.imbalance.abs().max()) < 1e-13
     elapsed = run.times[0].numpy() - hold_up
-    exact = np.stack([thomas(elapsed, units, kd, loading) for loading in loadings])
+    exact = np.stack([thomas(elapsed, units=units, desorption=kd, loading=loading) for loading in loadings])
     return np.abs(run.outlet[:, 0].numpy() - exact).max(axis=1)
 
 
@@ -93,8 +95,8 @@ def test_nonlinear_breakthrough_converges_to_thomas_with_second_order():
 def test_irreversible_column_converges_to_bohart_and_adams():
     rate, capacity, hold_up, cells = 3.0, 2.0, 3.0, 200
     columns = column([[rate]], [[0.0]], [[capacity]], hold_up)
-    run = elute(columns, torch.ones((1, 1, 5 * cells), dtype=torch.float64), cells)
-    exact = bohart_adams(run.times[0].numpy() - hold_up, rate / capacity, rate * hold_up)
+    run = elute(columns, torch.ones((1, 1, 5 * cells), dtype=torch.float64), cells=cells)
+    exact = bohart_adams(run.times[0].numpy() - hold_up, uptake=rate / capacity, sites=rate * hold_up)
     np.testing.assert_allclose(run.outlet[0, 0], exact, atol=2e-5)
 
 
@@ -103,9 +105,11 @@ def test_halves_of_one_substance_compete_exactly_like_the_whole():
     halves = column([[12.0, 12.0]], [[5.0, 5.0]], [[0.8, 0.8]], 10.0, 0.3)
     step = whole.hold_up / 60
     duration = torch.tensor([2.0], dtype=torch.float64)
-    one = elute(whole, box_inlet(torch.ones((1, 1), dtype=torch.float64), duration, step, 500), 60).outlet
-    parts = box_inlet(torch.tensor([[0.3, 0.7]], dtype=torch.float64), duration, step, 500)
-    two = elute(halves, parts, 60).outlet
+    one = elute(
+        whole, box_inlet(torch.ones((1, 1), dtype=torch.float64), duration=duration, step=step, count=500), cells=60
+    ).outlet
+    parts = box_inlet(torch.tensor([[0.3, 0.7]], dtype=torch.float64), duration=duration, step=step, count=500)
+    two = elute(halves, parts, cells=60).outlet
     torch.testing.assert_close(two.sum(dim=1), one[:, 0], rtol=0, atol=2e-15)
     torch.testing.assert_close(two[:, 0] * 0.7, two[:, 1] * 0.3, rtol=0, atol=2e-15)
 
@@ -113,9 +117,9 @@ def test_halves_of_one_substance_compete_exactly_like_the_whole():
 def test_columns_of_a_batch_are_independent_and_tiles_change_nothing(monkeypatch):
     many = column([[12.0, 3.0], [6.0, 2.0], [9.0, 8.0]], [[5.0, 4.0]] * 3, [[0.8, 0.5]] * 3, 10.0)
     inlet = torch.ones((3, 2, 200), dtype=torch.float64)
-    together = elute(many, inlet, 50).outlet
+    together = elute(many, inlet, cells=50).outlet
     monkeypatch.setattr("physics.chromatography.langmuir.TILE", 1)
-    torch.testing.assert_close(elute(many, inlet, 50).outlet, together, rtol=0, atol=1e-7)
+    torch.testing.assert_close(elute(many, inlet, cells=50).outlet, together, rtol=0, atol=1e-7)
 
 
 def shift_by_competition(btex, theta0):
@@ -128,7 +132,11 @@ def shift_by_competition(btex, theta0):
         capacity = scale * (k * height).sum() / theta0 * torch.ones_like(k)
         hold_up = torch.tensor([btex.hold_up], dtype=torch.float64)
         columns = LangmuirColumn(k * kd, kd, capacity, hold_up, btex.column.pressure_ratio)
-        run = elute(columns, box_inlet(height, torch.tensor([4.0], dtype=torch.float64), hold_up / cells, steps), cells)
+        run = elute(
+            columns,
+            box_inlet(height, duration=torch.tensor([4.0], dtype=torch.float64), step=hold_up / cells, count=steps),
+            cells=cells,
+        )
         share = run.outlet[0] / run.outlet[0].sum(dim=-1, keepdim=True)
         mean = (share * run.times).sum(dim=-1)
         means.append(mean)
@@ -149,6 +157,6 @@ def test_bad_columns_and_inlets_are_refused_with_advice():
     with pytest.raises(ValueError, match="rates must not be negative"):
         column([[-1.0]], [[1.0]], [[1.0]], 1.0)
     with pytest.raises(ValueError, match="inlet has shape"):
-        elute(column([[1.0]], [[1.0]], [[1.0]], 1.0), torch.ones((1, 2, 5), dtype=torch.float64), 10)
+        elute(column([[1.0]], [[1.0]], [[1.0]], 1.0), torch.ones((1, 2, 5), dtype=torch.float64), cells=10)
     with pytest.raises(ValueError, match=r"capacity \(2, 1\)"):
         column([[1.0]], [[1.0]], [[1.0], [1.0]], 1.0)

@@ -48,12 +48,14 @@ def uniform(column, oven):
 
 def test_isothermal_retention_and_width_are_the_closed_forms(column, solutes):
     retention, diffusion = solutes
-    elution = elute_programmed(column, Oven(np.array([0.0]), np.array([473.15])), retention, diffusion)
+    elution = elute_programmed(column, Oven(np.array([0.0]), np.array([473.15])), retention=retention, diffusion=diffusion)
     k, P = retention.factor(473.15), column.pressure_ratio
     np.testing.assert_allclose(elution.times, column.hold_up_time(473.15) * (1 + k), rtol=1e-13)
     u0 = column.inlet_velocity(473.15)
     gas = diffusion * 473.15**1.75 / column.inlet_pressure
-    height = sum(plate_height_terms(k, 3 * FILM_DIFFUSION * gas / column.film**2, u0, gas, column.diameter / 2))
+    height = sum(
+        plate_height_terms(k, 3 * FILM_DIFFUSION * gas / column.film**2, velocity=u0, diffusion=gas, radius=column.diameter / 2)
+    )
     variance = height * column.length * (1 + k) ** 2 / u0**2 * (1 + P**2) / 2
     np.testing.assert_allclose(elution.widths, np.sqrt(variance), rtol=1e-12)
     assert elution.is_beyond.all()
@@ -61,8 +63,8 @@ def test_isothermal_retention_and_width_are_the_closed_forms(column, solutes):
 
 def test_quadrature_equals_the_equations_of_motion_in_a_ramp(column, solutes):
     retention, diffusion = Retention(*(np.array(v) for v in ([371.19, 488.25], [30.17, 38.46], [89.34, 142.18]))), solutes[1][:2]
-    fast = elute_programmed(column, ramp(17.33), retention, diffusion)
-    slow = travel(uniform(column, ramp(17.33)), retention, diffusion, until=1500.0)
+    fast = elute_programmed(column, ramp(17.33), retention=retention, diffusion=diffusion)
+    slow = travel(uniform(column, ramp(17.33)), retention, diffusion=diffusion, until=1500.0)
     np.testing.assert_allclose(slow.times, fast.times, atol=1e-3)
     np.testing.assert_allclose(slow.widths, fast.widths, rtol=1e-3)
     np.testing.assert_allclose(slow.factors, fast.factors, rtol=1e-5)
@@ -70,7 +72,7 @@ def test_quadrature_equals_the_equations_of_motion_in_a_ramp(column, solutes):
 
 def test_retention_is_the_root_of_its_integral_by_brute_force(column, solutes):
     oven, retention = ramp(17.33), solutes[0]
-    times = retention_times(column, oven, retention)
+    times = retention_times(column, oven, retention=retention)
     for i, end in enumerate(times):
         clock = np.linspace(0.0, end, 200001)
         temperature = oven.temperature(clock)
@@ -81,9 +83,9 @@ def test_retention_is_the_root_of_its_integral_by_brute_force(column, solutes):
 def test_last_temperature_is_held_and_late_solutes_are_marked(column, solutes):
     retention, diffusion = solutes
     short = Oven(np.array([0.0, 60.0]), np.array([313.15, 373.15]))
-    elution = elute_programmed(column, short, retention, diffusion)
+    elution = elute_programmed(column, short, retention=retention, diffusion=diffusion)
     padded = Oven(np.array([0.0, 60.0, 1e4]), np.array([313.15, 373.15, 373.15]))
-    longer = elute_programmed(column, padded, retention, diffusion)
+    longer = elute_programmed(column, padded, retention=retention, diffusion=diffusion)
     np.testing.assert_allclose(elution.times, longer.times, rtol=1e-9)
     np.testing.assert_allclose(elution.widths, longer.widths, rtol=1e-6)
     assert elution.is_beyond.tolist() == [False, True, True]
@@ -100,13 +102,17 @@ def test_general_path_follows_gradients_and_pressure_ramps_like_the_equation_alo
         lambda t: 411564.0 + 300.0 * t,
         101300.0,
     )
-    ours = travel(conditions, retention, diffusion, until=400.0)
+    ours = travel(conditions, retention, diffusion=diffusion, until=400.0)
 
     def residence(x, t):
         pressure, u, temperature = conditions.flow(np.array([x]), t)
         k = retention.factor(temperature)
         gas = diffusion * temperature**1.75 / pressure
-        height = sum(plate_height_terms(k, 3 * FILM_DIFFUSION * gas / column.film**2, u, gas, column.diameter / 2))
+        height = sum(
+            plate_height_terms(
+                k, 3 * FILM_DIFFUSION * gas / column.film**2, velocity=u, diffusion=gas, radius=column.diameter / 2
+            )
+        )
         return float((1 + k[0]) / u[0]), float(height[0])
 
     def slope(x, state):
@@ -121,9 +127,9 @@ def test_general_path_follows_gradients_and_pressure_ramps_like_the_equation_alo
 def test_calibration_recovers_the_corrections_that_made_the_data(column, solutes):
     retention, _ = solutes
     truth = replace(column, temperature_offset=-2.0, hold_up_scale=0.93)
-    runs = [(ramp(26), retention_times(truth, ramp(26), retention))]
+    runs = [(ramp(26), retention_times(truth, ramp(26), retention=retention))]
     runs[0][1][1] = np.nan
-    found = calibrate(column, runs, retention)
+    found = calibrate(column, runs, retention=retention)
     assert found.temperature_offset == pytest.approx(-2.0, abs=1e-5)
     assert found.hold_up_scale == pytest.approx(0.93, abs=1e-6)
 
@@ -136,7 +142,7 @@ def test_bad_programmes_and_late_solutes_are_refused_with_advice(column, solutes
     with pytest.raises(ValueError, match="Add the ambient pressure"):
         replace(column, inlet_pressure=1e5)
     with pytest.raises(ValueError, match=r"solutes \[0, 1, 2\] have not left by 90 s"):
-        travel(uniform(column, ramp(17.33)), *solutes, until=90.0)
+        travel(uniform(column, ramp(17.33)), solutes[0], diffusion=solutes[1], until=90.0)
 
 
 def read_measured(folder, name):
@@ -163,7 +169,7 @@ def test_measured_programmes_are_predicted_as_well_as_published(mirror, column, 
     folder = mirror / "chromatography" / "leppert2020"
     retention, formulas = read_retention(folder)
     times, widths = read_measured(folder, name)
-    elution = elute_programmed(column, ramp(minutes), retention, diffusion_constant(HYDROGEN, formulas))
+    elution = elute_programmed(column, ramp(minutes), retention=retention, diffusion=diffusion_constant(HYDROGEN, formulas))
     miss = elution.times - times
     assert np.sqrt(np.mean(miss**2)) < rms
     assert np.median(np.abs(miss) / times) < median
@@ -177,8 +183,8 @@ def test_two_corrections_fitted_on_one_programme_predict_the_other_within_three_
     folder = mirror / "chromatography" / "leppert2020"
     retention, _ = read_retention(folder)
     ovens = {"A": ramp(26.0), "B": ramp(17.33)}
-    corrected = calibrate(column, [(ovens[fitted], read_measured(folder, fitted)[0])], retention)
-    miss = retention_times(corrected, ovens[predicted], retention) - read_measured(folder, predicted)[0]
+    corrected = calibrate(column, [(ovens[fitted], read_measured(folder, fitted)[0])], retention=retention)
+    miss = retention_times(corrected, ovens[predicted], retention=retention) - read_measured(folder, predicted)[0]
     assert np.sqrt(np.mean(miss**2)) < 3.0
 
 
@@ -205,5 +211,5 @@ def test_finite_volumes_elute_a_programmed_peak_when_the_integral_says(column):
     share = torch.diff(run.eluted[0, 0])
     share = share / share.sum()
     mean = float((share * (run.times[1:] - 0.5 * step)).sum())
-    predicted = retention_times(column, oven, retention)[0]
+    predicted = retention_times(column, oven, retention=retention)[0]
     assert mean == pytest.approx(predicted, rel=2e-2)

@@ -16,8 +16,8 @@ def benzene(btex):
 
 
 def kernel(column, times):
-    values = (torch.tensor([v], dtype=torch.float64) for v in (column.retention, column.desorption, column.hold_up))
-    return pulse_response(torch.tensor(times), *values, column.injection)[0].numpy()
+    k, kd, hold_up = (torch.tensor([v], dtype=torch.float64) for v in (column.retention, column.desorption, column.hold_up))
+    return pulse_response(torch.tensor(times), retention=k, desorption=kd, hold_up=hold_up, injection=column.injection)[0].numpy()
 
 
 def test_double_integral_equals_the_kernel(benzene):

@@ -18,7 +18,7 @@ def cosine_error(cells, steps, total=0.02):
     values = torch.cos(2 * math.pi * x)[None]
     diffusion = ImplicitDiffusion(torch.ones(cells + 1, dtype=torch.float64), width, is_dirichlet=False)
     for _ in range(steps):
-        values = convect_and_diffuse(values, STILL, NONE, total / steps / width, diffusion)[0]
+        values = convect_and_diffuse(values, STILL, inlet=NONE, number=total / steps / width, diffusion=diffusion)[0]
     discrete_rate = (2 - 2 * math.cos(2 * math.pi * width)) / width**2
     return float((values - math.exp(-discrete_rate * total) * torch.cos(2 * math.pi * x)).abs().max())
 
@@ -33,7 +33,7 @@ def test_a_huge_step_flattens_the_row_instead_of_ringing():
     values = torch.zeros((1, 40), dtype=torch.float64)
     values[0, 20] = 1.0
     diffusion = ImplicitDiffusion(torch.ones(41, dtype=torch.float64), 0.025, is_dirichlet=False)
-    new = convect_and_diffuse(values, STILL, NONE, 1e6 / 0.025, diffusion)[0]
+    new = convect_and_diffuse(values, STILL, inlet=NONE, number=1e6 / 0.025, diffusion=diffusion)[0]
     torch.testing.assert_close(new, torch.full_like(new, 1 / 40), rtol=0, atol=1e-5)
 
 

@@ -47,7 +47,7 @@ def tracer_error(cells, is_dirichlet):
     x = (np.arange(cells) + 0.5) * length / cells
     assert float(run.imbalance.abs().max()) < 1e-12
     exact = ogata_banks if is_dirichlet else lindstrom
-    return float(np.abs(run.final[0, 0].numpy() - exact(x, steps * step, speed, diffusion)).max())
+    return float(np.abs(run.final[0, 0].numpy() - exact(x, steps * step, velocity=speed, diffusion=diffusion)).max())
 
 
 @pytest.mark.parametrize("is_dirichlet", [True, False])
@@ -72,7 +72,9 @@ def test_reacting_tracer_settles_to_its_steady_state():
     run = march(model, torch.zeros((1, 1, cells), dtype=torch.float64), step=0.03, steps=100)
     x = (np.arange(cells) + 0.5) * 0.04
     half = (x > 0.08) & (x < 1.0)
-    np.testing.assert_allclose(run.final[0, 0].numpy()[half], decaying_steady_state(x, speed, diffusion, rate)[half], atol=4e-3)
+    np.testing.assert_allclose(
+        run.final[0, 0].numpy()[half], decaying_steady_state(x, velocity=speed, diffusion=diffusion, rate=rate)[half], atol=4e-3
+    )
 
 
 def exchange_model(speed=0.5, ratio=2.0, rate=3.0):
