@@ -147,16 +147,17 @@ def distance(quick: bool) -> Iterator[Row]:
     picks = (torch.arange(count, dtype=torch.float64) + 0.5) / count  # every component with its own share
     draw = OneDraw(1)
     like = torch.empty(count, 8, dtype=torch.float64)
-    truth, other = prior.draw(draw(0, like), picks), prior.draw(draw(1, like), picks)
+    truth = prior.draw(draw(0, like), picks)
+    other = prior.draw(draw(1, like), draw.uniform(1, like[:, :1])[:, 0])  # samplers draw the shares of components too
     floor = sliced_wasserstein(truth, other)
     start = prior.draw(draw(2, like), picks, TOP)
     data = prior.draw(draw(3, like.new_empty(512, 8)), (torch.arange(512, dtype=torch.float64) + 0.5) / 512)
     statistics = measure(prior, data, uniform_lambda(120, smin=BOTTOM, smax=TOP))
     for step in (*SAMPLERS, DPMv3(statistics, 2)):
-        for budget in (4, 10, 20) if quick else (4, 6, 8, 10, 15, 20, 30, 50):
-            found, calls = within(budget, prior, start, step)
-            if found is not None:
-                yield distance_row(label(step), calls, sliced_wasserstein(found, truth), floor)
+        for levels, calls in affordable(step, (4, 10, 20) if quick else (4, 6, 8, 10, 15, 20, 30, 50)).items():
+            grid = with_zero(karras(levels, smin=BOTTOM, smax=TOP))
+            found = sample(prior, start, grid, step, noise=OneDraw(4))
+            yield distance_row(label(step), calls, sliced_wasserstein(found, truth), floor)
     for budget in (4, 5, 6, 8, 10):
         found, calls = chain_states(budget, prior, like, 10 if quick else 30)
         yield distance_row("DenoisingMCMC with pp2m", calls, sliced_wasserstein(found, truth), floor)
@@ -166,25 +167,23 @@ def distance_row(name: str, calls: float, value: float, floor: float) -> Row:
     return Row("sliced_w2", f"{name}, {calls:.3g} calls", value, "data unit", floor=floor)
 
 
-def within(budget: int, prior: Denoiser, start: Tensor, step: Step) -> tuple[Tensor | None, int]:
-    """The samples of the finest Karras grid that costs at most `budget` calls, and its calls; None where none does."""
-    best: tuple[Tensor | None, int] = None, 0
-    for n in range(2, budget + 1):
+def affordable(step: Step, budgets: tuple[int, ...]) -> dict[int, int]:
+    """Numbers of Karras levels and their calls: for each budget the finest grid that stays within it."""
+    found, calls = {}, 0
+
+    def counting(u: Tensor, sigma: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return torch.zeros_like(u)
+
+    for levels in range(2, max(budgets) + 1):
         calls = 0
-
-        def counting(u: Tensor, sigma: Tensor) -> Tensor:
-            nonlocal calls
-            calls += 1
-            return prior(u, sigma)
-
-        sample(counting, start[:2], with_zero(karras(n, smin=BOTTOM, smax=TOP)), step, noise=OneDraw(4))
-        if calls > budget:
+        sample(counting, torch.ones(1, 8), with_zero(karras(levels, smin=BOTTOM, smax=TOP)), step)
+        found[levels] = calls
+        if calls > max(budgets):
             break
-        best = n, calls
-    if best[0] is None:
-        return best
-    grid = with_zero(karras(best[0], smin=BOTTOM, smax=TOP))
-    return sample(prior, start, grid, step, noise=OneDraw(4)), best[1]
+    best = {budget: max((n for n, calls in found.items() if calls <= budget), default=0) for budget in budgets}
+    return {levels: found[levels] for levels in best.values() if levels}
 
 
 def chain_states(levels: int, prior: Mixture, like: Tensor, moves: int) -> tuple[Tensor, float]:
