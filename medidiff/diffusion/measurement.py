@@ -15,6 +15,8 @@ from medidiff.diffusion.process import per_item
 from medidiff.diffusion.sample import check_finite
 from medidiff.errors import ConfigError, DataError
 
+TINY = torch.finfo(torch.float64).tiny  # in place of 0 / 0 for an operator that is 0
+
 Solve = Callable[[float, Tensor], Tensor]  # (kappa, rhs) -> (A^T A + kappa I)^-1 rhs
 
 
@@ -115,10 +117,11 @@ def check_operator(operator: Operator, y: Tensor) -> None:
         )
     turned = operator.adjoint(seen)
     for v, size in ((seen, inner(seen, seen)), (seen_other, torch.sqrt(inner(seen, seen) * inner(seen_other, seen_other)))):
-        off = float((inner(seen, v) - inner(x, operator.adjoint(v))).abs() / size)
+        off = float((inner(seen, v) - inner(x, operator.adjoint(v))).abs() / size.clamp(min=TINY))
         if not off <= 1e-3:
             raise DataError(f"adjoint is off by {off:.0e}: CG would diverge; run physics.laws")
-    off = float(torch.sqrt(inner(*2 * (operator.normal(x) - turned,)) / inner(turned, turned)))
+    difference = operator.normal(x) - turned
+    off = float(torch.sqrt(inner(difference, difference) / inner(turned, turned).clamp(min=TINY)))
     if not off <= 1e-3:
         raise DataError(f"normal is off from adjoint(forward(x)) by {off:.0e}: CG would diverge; run physics.laws")
 

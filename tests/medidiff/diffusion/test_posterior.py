@@ -146,12 +146,31 @@ def test_a_gradient_step_moves_along_the_misfit():
     assert SEEN.norm_squared(U, 200) == pytest.approx(float(torch.linalg.matrix_norm(MATRIX, 2)) ** 2, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    "rule", [Isotropic(0.7), Flat(), PiGDM(0.7), MomentMatching(0.7), RowSums(), Literal()], ids=lambda r: type(r).__name__
+)
+def test_a_measurement_that_says_nothing_leaves_the_prior(rule):
+    """A = 0 exactly, and noise without end in the limit."""
+    nothing = data_consistent(SPREAD, Measurement(Matrix(0 * MATRIX), Y, 0.3), rule)(U, MIXED)
+    assert torch.equal(nothing, SPREAD(U, MIXED))
+    drowned = data_consistent(SPREAD, Measurement(Matrix(MATRIX), Y, 1e7), rule)(U, MIXED)
+    assert (drowned - SPREAD(U, MIXED)).abs().max() < 1e-8
+
+
+@pytest.mark.parametrize("rule", [Isotropic(0.7), Flat(), MomentMatching(0.7)], ids=lambda r: type(r).__name__)
+def test_a_complete_measurement_without_noise_returns_itself(rule):
+    whole = normal(6, 6, seed=30) + 3 * torch.eye(6).double()
+    x = normal(1, 6, seed=31)
+    found = data_consistent(SPREAD, Measurement(Matrix(whole), x @ whole.T, 0.0), rule, **EXACTLY)(U, MIXED.clamp(max=4.0))
+    assert (found.flatten(1) - x).abs().max() < 1e-9
+
+
 @pytest.mark.parametrize("step", [heun, PP2MSDE(), Renoise()], ids=["heun", "pp2m_sde", "DDPM"])
 def test_any_sampler_fed_with_an_exact_rule_ends_at_the_posterior(step):
     """Mean and covariance by exact propagation; what is left falls with the number of levels."""
     posterior, errors = exact(SPREAD), []
     start = Moments(posterior.mean.flatten(), posterior.covariance() + 400 * torch.eye(6).double())
-    for count in (33, 65):
+    for count in (25, 49):
         grid = uniform_lambda(count, smin=0.01, smax=20.0)
         rule = data_consistent(SPREAD, SEEN, MomentMatching(1.0), **EXACTLY)
         moments = propagated(step, rule, grid, start=start, shape=(1, 2, 3))
