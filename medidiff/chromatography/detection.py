@@ -1,0 +1,182 @@
+"""Peaks of a trace: noise, baseline, apexes, and the moments from which a fit starts."""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy import ndimage
+from scipy.signal import find_peaks, peak_widths
+
+from medidiff.chromatography.measures import apex
+from medidiff.errors import DataError
+
+BLOCKS = 4096  # most points on which the baseline is computed
+FLAT = 3  # equal highest samples in a row that mean a saturated detector
+SAMPLES_PER_WIDTH = 8  # fewest on the width at half height
+UNEVEN = 1e-3  # of a step
+NEAR = 20  # widths at half height around a peak in which its noise is looked for
+GAUSSIAN = 2 * math.sqrt(2 * math.log(2))  # width at half height over standard deviation
+
+
+@dataclass(frozen=True)
+class FoundPeak:
+    """One peak above the baseline."""
+
+    time: float  # apex, s
+    height: float
+    area: float
+    mean: float  # s
+    variance: float  # s^2, at least a quarter of that of a Gaussian of the same width
+    width_half: float  # s
+    signal_to_noise: float  # 2 H/h, h the peak-to-peak noise of the baseline nearby
+    start: int  # first sample
+    stop: int  # one past the last sample
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """What was found in a trace."""
+
+    peaks: tuple[FoundPeak, ...]  # in order of elution
+    baseline: np.ndarray  # (sample,)
+    noise: float  # standard deviation of the white part
+    is_saturated: np.ndarray  # (sample,)   bool
+    warnings: tuple[str, ...]
+
+
+def detect_peaks(
+    times: np.ndarray, signal: np.ndarray, *, least_signal_to_noise: float = 3.0, least_share: float = 0.0, widest: float = 0.0
+) -> Detection:
+    """Every peak that stands out of the noise.
+
+    times                   (sample,)   s
+    signal                  (sample,)
+    least_signal_to_noise   2 H/h of a peak's prominence H, with h = 6 standard deviations of the noise
+    least_share             of the highest peak's prominence
+    widest                  s, what is broader belongs to the baseline; 0: a fifth of the trace
+
+    Raises DataError where nothing stands out.
+    """
+    even = np.linspace(times[0], times[-1], len(times))
+    values = np.interp(even, times, signal)
+    noise = noise_of(signal)
+    baseline = baseline_of(values, max(3, round((widest / np.ptp(even) if widest else 0.2) * len(even))), noise)
+    height = values - baseline
+    smooth, threshold = _smoothed(height, noise), max(3.0 * least_signal_to_noise * noise, 1e-9 * float(np.ptp(height)))
+    tops, facts = find_peaks(smooth, prominence=threshold, height=threshold)
+    if len(tops):
+        enough = facts["prominences"] >= least_share * facts["prominences"].max()
+        tops = tops[enough]
+    if not len(tops):
+        raise DataError(
+            f"no peak stands out of the noise (standard deviation {noise:.3g}, highest point {height.max():.3g} above baseline). "
+            "Lower chromatograph.detection.least_signal_to_noise, or choose another trace."
+        )
+    edges = _edges(smooth, tops, noise)
+    quiet = np.ones(len(even), dtype=bool)
+    for start, stop in edges:
+        quiet[start:stop] = False
+    peaks = tuple(_peak(even, height, smooth, span, quiet, noise) for span in edges)
+    saturated = saturated_samples(signal)
+    return Detection(peaks, np.interp(times, even, baseline), noise, saturated, tuple(_warnings(times, peaks, saturated)))
+
+
+def noise_of(signal: np.ndarray) -> float:
+    """Standard deviation of white noise from first differences: their median absolute deviation /(0.6745 sqrt 2).
+
+    Slow signals hardly change it. A detector that filters makes it too small: see the Durbin-Watson number of a fit.
+    """
+    steps = np.diff(signal)
+    found = float(np.median(np.abs(steps - np.median(steps)))) / (0.6745 * math.sqrt(2.0))
+    return found if found > 0 else 1e-9 * float(np.ptp(signal))
+
+
+def baseline_of(signal: np.ndarray, width: int, noise: float) -> np.ndarray:
+    """The slow lower envelope (sample,): what a flat piece of the given width can reach from below, smoothed.
+
+    signal   (sample,)   uniformly sampled
+    width    samples; whatever is narrower counts as peak
+    noise    standard deviation: removes the envelope's bias, the median of the quiet samples above it
+    """
+    block = math.ceil(len(signal) / BLOCKS)
+    count = len(signal) // block
+    coarse = signal[: count * block].reshape(count, block).mean(axis=1)
+    size = max(3, width // block)
+    coarse = ndimage.uniform_filter1d(coarse, max(1, size // 20), mode="nearest")
+    lower = ndimage.uniform_filter1d(ndimage.grey_opening(coarse, size, mode="nearest"), max(1, size // 2), mode="nearest")
+    centres = (np.arange(count) + 0.5) * block - 0.5
+    baseline = np.interp(np.arange(len(signal)), centres, lower)
+    quiet = np.abs(signal - baseline) < 4.0 * noise
+    return baseline + (float(np.median((signal - baseline)[quiet])) if quiet.any() else 0.0)
+
+
+def saturated_samples(signal: np.ndarray) -> np.ndarray:
+    """Which samples (sample,) are a flat top: the trace's highest value, at least three times in a row."""
+    labels, count = ndimage.label(signal == signal.max())
+    lengths = np.bincount(labels, minlength=count + 1)
+    lengths[0] = 0
+    return lengths[labels] >= FLAT
+
+
+def _smoothed(height: np.ndarray, noise: float) -> np.ndarray:
+    """The signal smoothed by 0.15 of the narrowest clear peak's width at half height."""
+    first = ndimage.gaussian_filter1d(height, 1.0)
+    tops, facts = find_peaks(first, prominence=10.0 * noise)
+    if not len(tops):
+        return ndimage.gaussian_filter1d(height, 2.0)
+    clear = tops[facts["prominences"] > 0.05 * facts["prominences"].max()]
+    narrowest = float(np.median(peak_widths(first, clear, rel_height=0.5)[0]))
+    return ndimage.gaussian_filter1d(height, min(max(0.15 * narrowest, 0.5), 1e4))
+
+
+def _edges(smooth: np.ndarray, tops: np.ndarray, noise: float) -> list[tuple[int, int]]:
+    """First sample and one past the last of each peak: down to 1 % of its height or the noise, or to the valley."""
+    valleys = [int(a + np.argmin(smooth[a : b + 1])) for a, b in pairwise(tops)]
+    found = []
+    for top, left, right in zip(tops, [0, *valleys], [*valleys, len(smooth) - 1]):
+        floor = max(0.01 * smooth[top], noise / 2)
+        before, after = smooth[left : top + 1] < floor, smooth[top : right + 1] < floor
+        start = left + int(np.flatnonzero(before)[-1]) if before.any() else left
+        stop = top + int(np.flatnonzero(after)[0]) + 1 if after.any() else right + 1
+        found.append((start, stop))
+    return found
+
+
+def _peak(
+    times: np.ndarray, height: np.ndarray, smooth: np.ndarray, span: tuple[int, int], quiet: np.ndarray, noise: float
+) -> FoundPeak:
+    part = slice(*span)
+    t, y = times[part], height[part]
+    time, top = apex(t, smooth[part])
+    area = float(np.trapezoid(y, t))
+    mean = float(np.trapezoid(t * y, t)) / area
+    step = times[1] - times[0]
+    index = span[0] + int(np.argmax(smooth[part]))
+    width = float(peak_widths(smooth, [index], rel_height=0.5)[0][0]) * step
+    gaussian = (width / GAUSSIAN) ** 2
+    variance = float(np.trapezoid((t - mean) ** 2 * y, t)) / area
+    nearby = np.flatnonzero(quiet)
+    nearby = nearby[np.argsort(np.abs(nearby - index), kind="stable")[: max(2, round(NEAR * width / step))]]
+    peak_to_peak = float(np.ptp(height[nearby])) if len(nearby) > 1 else 6.0 * noise
+    ratio = 2.0 * top / peak_to_peak if peak_to_peak > 0 else math.inf
+    return FoundPeak(time, top, area, mean, float(np.clip(variance, 0.25 * gaussian, 16 * gaussian)), width, ratio, *span)
+
+
+def _warnings(times: np.ndarray, peaks: tuple[FoundPeak, ...], saturated: np.ndarray) -> list[str]:
+    found = []
+    step = float(times[-1] - times[0]) / (len(times) - 1)
+    narrowest = min(peak.width_half for peak in peaks)
+    if narrowest < SAMPLES_PER_WIDTH * step:
+        found.append(
+            f"the narrowest peak has {narrowest / step:.1f} samples on its width at half height; at least {SAMPLES_PER_WIDTH} are "
+            "needed: record faster"
+        )
+    line = times[0] + step * np.arange(len(times))
+    uneven = float(np.abs(times - line).max()) / step
+    if uneven > UNEVEN:
+        found.append(f"sampling is uneven by {uneven:.3g} of a step: peaks are looked for on a uniform grid")
+    if saturated.any():
+        first = times[np.flatnonzero(saturated)[0]]
+        found.append(f"the detector is saturated at {first:.4g} s: {int(saturated.sum())} samples of a flat top are left out")
+    return found
