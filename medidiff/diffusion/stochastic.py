@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from medidiff.diffusion.denoiser import Denoiser, predict
+from medidiff.diffusion.multistep import extrapolated
 from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.onestep import levels, moved_to
 from medidiff.diffusion.process import ResShift
@@ -102,9 +103,7 @@ class PP2MSDE:
         if b == 0:
             return state.moved(denoised)
         h = math.log(a / b)
-        middle = denoised
-        if state.history:
-            middle = denoised + h / (2 * math.log(float(grid[state.step - 1]) / a)) * (denoised - state.history[0])
+        middle = extrapolated(denoised, state, grid)
         u = (b / a) * math.exp(-self.eta * h) * state.u - math.expm1(-(1 + self.eta) * h) * middle
         if self.eta > 0:
             u = u + b * math.sqrt(-math.expm1(-2 * self.eta * h)) * noise(state.step, u, 1)
