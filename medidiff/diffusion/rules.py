@@ -40,6 +40,18 @@ class Report:
         if all(not 0.25 < level / known < 4 for known in self.asymmetry):
             self.asymmetry[level] = asymmetry(denoiser, u, sigma, probes=2)
 
+    def summary(self) -> str:
+        """One line for logs and pages: how well the systems were solved, how often V fell back, how symmetric J was."""
+        each = self.products / max(self.solves, 1)
+        text = f"{self.solves} systems, {each:.1f} products each, residual up to {self.worst_residual:.1e}"
+        if self.negative_curvature:
+            text += f"; {self.negative_curvature / self.solves:.1%} were not positive and took an isotropic V"
+        if self.asymmetry:
+            text += "; |J - J^T| / |J| " + ", ".join(
+                f"{value:.2g} at sigma {level:.3g}" for level, value in self.asymmetry.items()
+            )
+        return text
+
 
 @dataclass(frozen=True)
 class Problem:

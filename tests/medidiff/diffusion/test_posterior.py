@@ -5,6 +5,8 @@ from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from medidiff.diffusion.conjugate_gradient import conjugate_gradient
 from medidiff.diffusion.denoiser import as_channels, as_complex
@@ -16,7 +18,7 @@ from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.onestep import euler, heun
 from medidiff.diffusion.posterior import correction, data_consistent
 from medidiff.diffusion.propagation import Moments, propagated
-from medidiff.diffusion.rules import Flat, GradientStep, Isotropic, Literal, MomentMatching, PiGDM, Projection, RowSums
+from medidiff.diffusion.rules import Flat, GradientStep, Isotropic, Literal, MomentMatching, PiGDM, Projection, Report, RowSums
 from medidiff.diffusion.sample import Run, State, load_state, sample, sampler_name, save_state
 from medidiff.diffusion.stochastic import PP2MSDE, Renoise
 from medidiff.errors import ConfigError, DataError
@@ -90,6 +92,29 @@ def difference(rule, prior):
 def test_moment_matching_is_the_exact_denoiser_of_every_gaussian():
     assert difference(MomentMatching(1.0), SPREAD) < 2e-14
     assert difference(MomentMatching(1.0), ROUND) < 2e-14
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    d=st.integers(1, 7),
+    m=st.integers(1, 9),
+    seed=st.integers(0, 1000),
+    noise_std=st.floats(0.05, 3),
+    sigma=st.floats(0.05, 20),
+)
+def test_moment_matching_is_exact_whatever_is_measured(d, m, seed, noise_std, sigma):
+    """More measurements than unknowns or fewer, any noise, any level."""
+    matrix, root, mean, u = (
+        normal(m, d, seed=seed),
+        normal(d, d, seed=seed + 1),
+        normal(d, seed=seed + 2),
+        normal(3, d, seed=seed + 3),
+    )
+    prior, y = Gaussian.of(mean, root @ root.T), 2 * normal(1, m, seed=seed + 4)
+    level = torch.full((3,), sigma, dtype=torch.float64)
+    found = data_consistent(prior, Measurement(Flatless(matrix), y, noise_std), MomentMatching(1.0), **EXACTLY)(u, level)
+    known = prior.posterior(matrix, y[0], noise_std)(u, level)
+    assert (found - known).abs().max() < 1e-9 * float(known.abs().max() + 1)
 
 
 @pytest.mark.parametrize("rule", [Isotropic(0.7), PiGDM(0.7)])
@@ -221,6 +246,25 @@ def test_image_space_and_measurement_space_give_the_same_prediction():
         kappa = 0.09 * (0.49 + sigma**2) / (0.49 * sigma**2)
         z = torch.linalg.solve(MATRIX @ MATRIX.T + kappa * torch.eye(4).double(), Y[0] - MATRIX @ denoised[row])
         assert (found[row] - denoised[row] - MATRIX.T @ z).abs().max() < 1e-13
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 3])
+def test_few_iterations_are_those_of_conjugate_gradients_started_at_the_prediction(iterations):
+    """DDS runs (A^T A + kappa) x = A^T y + kappa D from x = D (Chung 2024, algorithm 1): written out here on its own."""
+    kappa = 0.09 / (0.49 * 4 / 4.49)
+    denoised = SPREAD(U, torch.full((5,), 2.0).double()).flatten(1)
+    system = MATRIX.T @ MATRIX + kappa * torch.eye(6).double()
+    wanted = denoised.clone()
+    for row in wanted:
+        residual = Y[0] @ MATRIX + kappa * row - system @ row
+        direction = residual
+        for _ in range(iterations):
+            step = residual @ residual / (direction @ system @ direction)
+            row += step * direction
+            after = residual - step * system @ direction
+            direction, residual = after + (after @ after) / (residual @ residual) * direction, after
+    found = correction(SEEN, Isotropic(0.7), iterations=iterations, tolerance=0.0)(denoised.view(5, 1, 2, 3), 2.0)
+    assert (found.flatten(1) - wanted).abs().max() < 1e-13
 
 
 def test_an_exact_solver_of_the_operator_replaces_conjugate_gradients():
@@ -365,6 +409,15 @@ def test_rules_that_use_the_jacobian_report_its_asymmetry():
     gradient_free = data_consistent(SPREAD, SEEN, Isotropic(0.7))
     gradient_free(U, MIXED)
     assert not gradient_free.report.asymmetry and gradient_free.report.solves == 5
+
+
+def test_the_report_says_in_one_line_what_happened():
+    report = Report(solves=200, products=700, worst_residual=0.0031, negative_curvature=3, asymmetry={20.0: 0.22, 1.0: 0.4567})
+    assert report.summary() == (
+        "200 systems, 3.5 products each, residual up to 3.1e-03; 1.5% were not positive and took an isotropic V; "
+        "|J - J^T| / |J| 0.22 at sigma 20, 0.46 at sigma 1"
+    )
+    assert Report().summary() == "0 systems, 0.0 products each, residual up to 0.0e+00"
 
 
 def test_the_default_rules_call_the_prior_once_and_never_differentiate_it():
