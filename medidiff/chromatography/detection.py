@@ -61,7 +61,7 @@ def detect_peaks(
     even = np.linspace(times[0], times[-1], len(times))
     values = np.interp(even, times, signal)
     noise = noise_of(signal)
-    baseline = baseline_of(values, max(3, round((widest / np.ptp(even) if widest else 0.2) * len(even))), noise)
+    baseline = baseline_of(values, max(3, round((widest / np.ptp(even) if widest else 0.2) * len(even))), noise=noise)
     height = values - baseline
     smooth, threshold = _smoothed(height, noise), max(3.0 * least_signal_to_noise * noise, 1e-9 * float(np.ptp(height)))
     tops, facts = find_peaks(smooth, prominence=threshold, height=threshold)
@@ -73,11 +73,11 @@ def detect_peaks(
             f"no peak stands out of the noise (standard deviation {noise:.3g}, highest point {height.max():.3g} above baseline). "
             "Lower chromatograph.detection.least_signal_to_noise, or choose another trace."
         )
-    edges = _edges(smooth, tops, noise)
+    edges = _edges(smooth, tops, noise=noise)
     quiet = np.ones(len(even), dtype=bool)
     for start, stop in edges:
         quiet[start:stop] = False
-    peaks = tuple(_peak(even, height, smooth, span, quiet, noise) for span in edges)
+    peaks = tuple(_peak(even, height, smooth=smooth, span=span, quiet=quiet, noise=noise) for span in edges)
     saturated = saturated_samples(signal)
     return Detection(peaks, np.interp(times, even, baseline), noise, saturated, tuple(_warnings(times, peaks, saturated)))
 
@@ -92,7 +92,7 @@ def noise_of(signal: np.ndarray) -> float:
     return found if found > 0 else 1e-9 * float(np.ptp(signal))
 
 
-def baseline_of(signal: np.ndarray, width: int, noise: float) -> np.ndarray:
+def baseline_of(signal: np.ndarray, width: int, *, noise: float) -> np.ndarray:
     """The slow lower envelope (sample,): what a flat piece of the given width can reach from below, smoothed.
 
     signal   (sample,)   uniformly sampled
@@ -130,7 +130,7 @@ def _smoothed(height: np.ndarray, noise: float) -> np.ndarray:
     return ndimage.gaussian_filter1d(height, min(max(0.15 * narrowest, 0.5), 1e4))
 
 
-def _edges(smooth: np.ndarray, tops: np.ndarray, noise: float) -> list[tuple[int, int]]:
+def _edges(smooth: np.ndarray, tops: np.ndarray, *, noise: float) -> list[tuple[int, int]]:
     """First sample and one past the last of each peak: down to 1 % of its height or the noise, or to the valley."""
     valleys = [int(a + np.argmin(smooth[a : b + 1])) for a, b in pairwise(tops)]
     found = []
@@ -144,7 +144,7 @@ def _edges(smooth: np.ndarray, tops: np.ndarray, noise: float) -> list[tuple[int
 
 
 def _peak(
-    times: np.ndarray, height: np.ndarray, smooth: np.ndarray, span: tuple[int, int], quiet: np.ndarray, noise: float
+    times: np.ndarray, height: np.ndarray, *, smooth: np.ndarray, span: tuple[int, int], quiet: np.ndarray, noise: float
 ) -> FoundPeak:
     part = slice(*span)
     t, y = times[part], height[part]
@@ -169,7 +169,7 @@ def _warnings(times: np.ndarray, peaks: tuple[FoundPeak, ...], saturated: np.nda
     narrowest = min(peak.width_half for peak in peaks)
     if narrowest < SAMPLES_PER_WIDTH * step:
         found.append(
-            f"the narrowest peak has {narrowest / step:.1f} samples on its width at half height; at least {SAMPLES_PER_WIDTH} are "
+            f"the narrowest peak has {narrowest / step:.1f} samples at half height; at least {SAMPLES_PER_WIDTH} are "
             "needed: record faster"
         )
     line = times[0] + step * np.arange(len(times))

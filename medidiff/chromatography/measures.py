@@ -38,7 +38,9 @@ def measure(times: np.ndarray, signal: np.ndarray) -> Measures:
     mean = float(np.trapezoid(times * signal, times)) / area
     variance = float(np.trapezoid((times - mean) ** 2 * signal, times)) / area
     retention, height = apex(times, signal)
-    half, (front10, back10), (front5, back5) = (sides(times, signal, retention, f * height) for f in (0.5, 0.1, 0.05))
+    half, (front10, back10), (front5, back5) = (
+        sides(times, signal, centre=retention, level=f * height) for f in (0.5, 0.1, 0.05)
+    )
     base = _tangent_width(times, signal)
     tenth = front10 + back10
     return Measures(
@@ -72,16 +74,16 @@ def apex(times: np.ndarray, signal: np.ndarray) -> tuple[float, float]:
     return float(times[top] - b / (2 * a)), math.exp(peak) if is_positive else peak
 
 
-def sides(times: np.ndarray, signal: np.ndarray, centre: float, level: float) -> tuple[float, float]:
+def sides(times: np.ndarray, signal: np.ndarray, *, centre: float, level: float) -> tuple[float, float]:
     """Distances (s) from the centre to where the signal falls to a level before and after it, by linear interpolation.
 
     NaN on a side where it does not fall so far.
     """
     top = int(np.argmax(signal))
     below = np.flatnonzero(signal[: top + 1] <= level)
-    left = _crossing(times, signal, below[-1], level) if len(below) else math.nan
+    left = _crossing(times, signal, at=below[-1], level=level) if len(below) else math.nan
     below = np.flatnonzero(signal[top:] <= level)
-    right = _crossing(times, signal, top + below[0] - 1, level) if len(below) else math.nan
+    right = _crossing(times, signal, at=top + below[0] - 1, level=level) if len(below) else math.nan
     return centre - left, right - centre
 
 
@@ -91,7 +93,7 @@ def resolution(first: Measures, second: Measures) -> tuple[float, float]:
     return 2 * apart / (first.width_base + second.width_base), 1.18 * apart / (first.width_half + second.width_half)
 
 
-def peak_to_valley(signal: np.ndarray, first: int, second: int) -> float:
+def peak_to_valley(signal: np.ndarray, first: int, *, second: int) -> float:
     """Height of the lower of two apexes (sample indices) over the valley between them; infinite where it is at or below zero."""
     valley = float(np.min(signal[first : second + 1]))
     return min(float(signal[first]), float(signal[second])) / valley if valley > 0 else math.inf
@@ -132,7 +134,7 @@ def agreement(signal: np.ndarray, curve: np.ndarray, *, noise: float, parameters
     )
 
 
-def _crossing(times: np.ndarray, signal: np.ndarray, at: int, level: float) -> float:
+def _crossing(times: np.ndarray, signal: np.ndarray, *, at: int, level: float) -> float:
     """Time between sample `at` and the next at which the signal has the level."""
     rise = signal[at + 1] - signal[at]
     return float(times[at] + (level - signal[at]) / rise * (times[at + 1] - times[at])) if rise else float(times[at])

@@ -88,8 +88,9 @@ def read_csv(
             "Name it in chromatograph.reading.signal_column."
         )
     signal = signal_column or others[0]
-    values = table.column(signal)
-    return checked(table.file, Chromatogram(table.seconds(time, time_unit), values, unit=signal_unit, detector=signal))
+    name, unit = split_unit(signal)
+    times, values = table.seconds(time, time_unit), table.column(signal)
+    return checked(table.file, Chromatogram(times, values, unit=signal_unit or unit, detector=name))
 
 
 def read_peak_table(path: Path, *, time_column: str = "", time_unit: str = "") -> list[TablePeak]:

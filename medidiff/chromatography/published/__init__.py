@@ -1,0 +1,1 @@
+"""Tables transcribed from publications, each with its citation."""
