@@ -39,7 +39,15 @@ def convert(
         from medidiff.io.nifti import write_nifti
 
         chosen = checked_settings(room.ConvertSettings, settings)
-        found = convert_petct(folder, ct=ct, pet=pet, suv_reference=chosen.suv_reference)
+        found = convert_petct(
+            folder,
+            ct=ct,
+            pet=pet,
+            suv_reference=chosen.suv_reference,
+            suv_overrides=chosen.overrides_of(study),
+            pet_unit=chosen.pet_unit,
+            allow_tilt=chosen.allow_tilt,
+        )
         write_nifti(found.ct, ct_out)
         write_nifti(found.pet, pet_out)
         for volume, path in ((found.ct, ct_out), (found.pet, pet_out)):
@@ -68,7 +76,7 @@ def truth(
 
         chosen = checked_settings(room.ConvertSettings, settings)
         paths = [folder / name for name in structures or ()]
-        found = convert_truth(folder, ct=ct, pet=pet, structures=paths, roi=chosen.roi)
+        found = convert_truth(folder, ct=ct, pet=pet, structures=paths, roi=chosen.roi, allow_tilt=chosen.allow_tilt)
         write_nifti(found.ct, ct_out)
         write_nifti(found.pet, pet_out)
         _finish(this, record, room.RESULT_VERSION, chosen, [folder], [ct_out, pet_out], found.report, found.warnings)
@@ -115,12 +123,17 @@ def export(
     with step("export", study=study, method=method, log_file=log_file) as this:
         import medidiff
         from medidiff.io.dicom.seg import write_seg
+        from medidiff.io.dicom.series import series_grid
         from medidiff.io.nifti import read_nifti
+        from medidiff.io.resample import resample_mask
         from medidiff.io.scan import find_petct
 
-        found = find_petct(folder, ct=ct, pet=pet)
+        found = find_petct(folder, ct=ct, pet=pet, allow_tilt=True)
         source = found.pet if grid == "pet" else found.ct
-        write_seg(read_nifti(mask), source.paths, seg_out, label="Lesion", algorithm=method, version=medidiff.__version__)
+        voxels, own = read_nifti(mask), series_grid(source)
+        if not voxels.grid.agrees_with(own):  # the volume of a tilted stack was resampled; its mask goes back
+            voxels = resample_mask(voxels, own)
+        write_seg(voxels, source.paths, seg_out, label="Lesion", algorithm=method, version=medidiff.__version__)
         _finish(this, record, room.RESULT_VERSION, {"grid": grid}, [mask], [seg_out], {}, ())
 
 

@@ -7,14 +7,17 @@ from pathlib import Path
 from medidiff.errors import DataError
 from medidiff.io.dicom.clock import DAY_S, date_seconds
 from medidiff.io.dicom.fields import text
+from medidiff.io.dicom.geometry import is_sheared
 from medidiff.io.dicom.grouping import Series
 from medidiff.io.dicom.pet import read_suv
 from medidiff.io.dicom.rtstruct import read_contours
 from medidiff.io.dicom.series import read_series, series_grid
 from medidiff.io.dicom.suv_reference import Reference
+from medidiff.io.dicom.tilt import upright, upright_grid
 from medidiff.io.nifti import read_nifti
 from medidiff.io.petct_checks import check_content, coverage, grid_summary, implausible_suv
 from medidiff.io.petct_nifti import PetUnit, labels_on, nifti_pair, read_labels, read_pair
+from medidiff.io.resample import resample_mask
 from medidiff.io.scan import find_petct
 from medidiff.io.truth import DrawnRoi, choose_rois, mask_on
 from medidiff.io.volume import Volume
@@ -48,6 +51,7 @@ def convert_petct(
     suv_reference: Reference = "auto",
     suv_overrides: Mapping[str, float] | None = None,
     pet_unit: PetUnit = "",
+    allow_tilt: bool = False,
 ) -> Converted:
     """CT in HU and PET in SUVbw of one study folder.
 
@@ -56,6 +60,7 @@ def convert_petct(
     suv_reference    which time the activity refers to, see `suv_factors`
     suv_overrides    SUV values stated by the user, see `suv_factors`
     pet_unit         "suv" states that a NIfTI PET is SUVbw where its name does not
+    allow_tilt       resample series of a tilted gantry to a right-angled grid instead of refusing them
 
     Raises DataError where the study does not give both, they do not belong together, or SUV cannot be computed.
     """
@@ -63,24 +68,33 @@ def convert_petct(
     pair = nifti_pair(folder, ct=ct, pet=pet)
     if pair:
         return _converted(*read_pair(*pair, pet_unit), source="nifti", notes={}, warnings=[])
-    found = find_petct(folder, ct=ct, pet=pet)
+    found = find_petct(folder, ct=ct, pet=pet, allow_tilt=allow_tilt)
     pet_volume, suv = read_suv(found.pet, root=folder, reference=suv_reference, overrides=suv_overrides)
     ct_volume = read_series(found.ct, root=folder)
     notes = {"suv": suv.report, "notes": list(found.notes)}
     warnings = [*found.notes, *suv.warnings, *_odd_headers(found.ct, found.pet)]
+    ct_volume, pet_volume = upright(ct_volume, fill=-1024), upright(pet_volume, fill=0)
     return _converted(ct_volume, pet_volume, source="dicom", notes=notes, warnings=warnings)
 
 
-def convert_truth(folder: str | Path, *, ct: str = "", pet: str = "", structures: Sequence[Path] = (), roi: str = "") -> Truth:
+def convert_truth(
+    folder: str | Path,
+    *,
+    ct: str = "",
+    pet: str = "",
+    structures: Sequence[Path] = (),
+    roi: str = "",
+    allow_tilt: bool = False,
+) -> Truth:
     """The reference of one study folder as masks on the grids of its CT and its PET.
 
-    folder        as for `convert_petct`, likewise ct and pet
+    folder        as for `convert_petct`, likewise ct, pet and allow_tilt
     structures    RTSTRUCT or label files; none searches the folder
     roi           name of the region, or number of the label; `*` stands for any characters, `|` separates several that are
                   united; "" takes the only one
 
-    Contours are put on each grid by themselves, never resampled. Raises DataError where there is no reference, the choice is not
-    unique, or a label lies on neither grid.
+    Contours are put on each grid by themselves, never resampled but from a tilted stack. Raises DataError where there is no
+    reference, the choice is not unique, or a label lies on neither grid.
     """
     folder = Path(folder)
     pair = nifti_pair(folder, ct=ct, pet=pet)
@@ -88,7 +102,7 @@ def convert_truth(folder: str | Path, *, ct: str = "", pet: str = "", structures
         grids = [read_nifti(path).grid for path in pair]
         on_ct, on_pet, origin = labels_on(read_labels(folder, *pair, structures), *grids, roi)
         return _truth(on_ct, on_pet, origin, [])
-    found = find_petct(folder, ct=ct, pet=pet)
+    found = find_petct(folder, ct=ct, pet=pet, allow_tilt=allow_tilt)
     paths = list(structures) or list(found.structures)
     if not paths:
         raise DataError(f"{folder.name}: no RTSTRUCT of the examination. Name the reference as truth in the study table.")
@@ -97,7 +111,7 @@ def convert_truth(folder: str | Path, *, ct: str = "", pet: str = "", structures
     for side, series in (("ct", found.ct), ("pet", found.pet)):
         chosen = choose_rois(regions, roi, series)
         mask, notes = mask_on(chosen, series_grid(series), (found.ct, found.pet))
-        masks.append(mask)
+        masks.append(resample_mask(mask, upright_grid(mask.grid)) if is_sheared(mask.affine) else mask)
         origin[side] = ", ".join(f"{one.roi.name} in {one.source}" for one in chosen)
         warnings += [f"{side.upper()}: {note}" for note in notes]
     return _truth(*masks, origin, warnings)

@@ -65,6 +65,12 @@ def phantom_of(wildcards):
     return CONFIG.studies.phantoms[wildcards.study].model_dump_json()
 
 
+def reading_of(wildcards):
+    """The section on reading, with the values stated for this study alone."""
+    stated = {name: values for name, values in CONFIG.convert.suv_overrides.items() if name == wildcards.study}
+    return CONFIG.convert.model_copy(update={"suv_overrides": stated}).model_dump_json(exclude_none=True)
+
+
 def results_of(step):
     """The records of one step over the methods of a study, or nothing where the study cannot have them."""
 

@@ -18,7 +18,7 @@ rule convert:
     params:
         folder=folder_of,
         series=series_of,
-        settings=CONFIG.convert.model_dump_json(),
+        settings=reading_of,
         version=CONVERT_VERSION,
     shell:
         "medidiff convert {params.folder:q} {output.ct} {output.pet} --record {output.record}"
@@ -47,7 +47,7 @@ rule truth:
         folder=folder_of,
         series=series_of,
         structures=truth_of,
-        settings=CONFIG.convert.model_dump_json(),
+        settings=reading_of,
         version=CONVERT_VERSION,
     shell:
         "medidiff truth {params.folder:q} {output.ct} {output.pet} --record {output.record}"
