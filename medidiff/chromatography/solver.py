@@ -1,0 +1,95 @@
+"""Bounded nonlinear least squares of one problem: trust region with the analytic Jacobian, outliers, other starts."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.optimize import least_squares
+from torch import Tensor
+
+from medidiff.chromatography.problem import Evaluation, Problem, evaluate
+from medidiff.chromatography.search import Search
+
+TOLERANCE = 1e-8
+MISFIT = 5.0  # noise deviations of the residual: other starts are tried above
+OTHER_STARTS = (0.3, 3.0)  # factors of kd
+REWEIGHTINGS = 20
+SETTLED = 1e-3  # largest relative change of a weight
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The best point found."""
+
+    problem: Problem  # with the weights of the last reweighting
+    theta: Tensor  # (1, p)
+    evaluation: Evaluation
+    converged: bool
+    iterations: int  # evaluations of the Jacobian
+
+    @property
+    def misfit(self) -> float:
+        """Root mean square of the whitened residual."""
+        samples = self.evaluation.residual[0, : len(self.problem.times)]
+        return float((samples**2).mean().sqrt())
+
+
+def solve(problem: Problem, low: Tensor, high: Tensor, search: Search) -> Solution:
+    """The best fit of one chromatogram (b = 1) from its start, and from others where that leaves 5 times the noise.
+
+    low, high   (1, p)   bounds of theta
+    """
+    start = problem.parameters.pack(problem.parameters.base)
+    best = _robust(problem, start, (low, high), search)
+    part = problem.parameters.slices.get("desorption")
+    if best.misfit > MISFIT and part is not None:
+        for factor in OTHER_STARTS:
+            other = start.clone()
+            other[:, part] += float(np.log(factor))
+            found = _robust(problem, other, (low, high), search)
+            best = found if found.evaluation.cost < best.evaluation.cost else best
+    return best
+
+
+def _robust(problem: Problem, start: Tensor, bounds: tuple[Tensor, Tensor], search: Search) -> Solution:
+    """One fit; for `soft_l1` repeated with weights (1 + z^2)^(-1/4) of the last residual z until they settle."""
+    solution = _trust_region(problem, start, bounds, search.iterations)
+    if search.loss == "linear":
+        return solution
+    whole, iterations = problem.weights, solution.iterations
+    for _ in range(REWEIGHTINGS):
+        z = (problem.signal - solution.evaluation.curve) * whole
+        weights = whole * (1 + z**2) ** -0.25
+        settled = (weights - solution.problem.weights).abs().max() <= SETTLED * whole.max()
+        solution = _trust_region(replace(problem, weights=weights), solution.theta, bounds, search.iterations)
+        iterations += solution.iterations
+        if settled:
+            break
+    return replace(solution, iterations=iterations)
+
+
+def _trust_region(problem: Problem, start: Tensor, bounds: tuple[Tensor, Tensor], iterations: int) -> Solution:
+    """scipy's bounded trust-region reflective method; residual and Jacobian of a point are computed together, once."""
+    known: dict[bytes, Evaluation] = {}
+
+    def at(theta: np.ndarray) -> Evaluation:
+        key = theta.tobytes()
+        if key not in known:
+            known.clear()
+            known[key] = evaluate(problem, torch.from_numpy(theta.copy()).unsqueeze(0))
+        return known[key]
+
+    low, high = (bound[0].numpy() for bound in bounds)
+    result = least_squares(
+        lambda theta: at(theta).residual[0].numpy(),
+        np.clip(start[0].numpy(), low, high),
+        jac=lambda theta: at(theta).jacobian[0].numpy().T,
+        bounds=(low, high),
+        method="trf",
+        x_scale="jac",
+        ftol=TOLERANCE,
+        xtol=TOLERANCE,
+        gtol=None,
+        max_nfev=iterations,
+    )
+    return Solution(problem, torch.from_numpy(result.x).unsqueeze(0), at(result.x), result.status > 0, int(result.njev))
