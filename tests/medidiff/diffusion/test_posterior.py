@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medidiff.diffusion.conjugate_gradient import conjugate_gradient
-from medidiff.diffusion.denoiser import as_channels, as_complex
+from medidiff.diffusion.denoiser import as_channels, as_complex, edm, sliced
 from medidiff.diffusion.exact import DataSet, Gaussian, Mixture
 from medidiff.diffusion.grid import karras, uniform_lambda
 from medidiff.diffusion.measurement import Channels, Measurement
 from medidiff.diffusion.multistep import pp2m
+from medidiff.diffusion.networks.mlp import MLP
 from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.onestep import euler, heun
 from medidiff.diffusion.posterior import correction, data_consistent
@@ -434,6 +435,43 @@ def test_the_default_rules_call_the_prior_once_and_never_differentiate_it():
     for rule in (Isotropic(0.7), Flat(), Projection(), GradientStep(0.1)):
         data_consistent(lambda u, sigma: calls.append(1) or Sealed.apply(u), SEEN, rule)(U.clone().requires_grad_(), MIXED)
     assert len(calls) == 4
+
+
+def test_rules_that_differentiate_a_network_leave_its_parameters_alone():
+    network = MLP(6, width=16)
+    network.leave.weight.data = normal(6, 16, seed=45).float()  # it is 0 until it is trained
+    prior, plain = edm(network, 0.7), Measurement(Flatless(MATRIX.float()), Y.float(), 0.3)
+    u = U.flatten(1).float()
+    for rule in (PiGDM(0.7), RowSums(), MomentMatching(0.7), Literal()):
+        wrapped = data_consistent(prior, plain, rule)
+        found = wrapped(u, MIXED.clamp(min=0.3))
+        assert bool(torch.isfinite(found).all()) and not found.requires_grad
+        assert wrapped.report.asymmetry[80.0] > 1e-3
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("rule", [MomentMatching(1.0), Isotropic(1.0)], ids=lambda r: type(r).__name__)
+def test_volumes_are_reconstructed_with_priors_of_their_slices(rule):
+    """A measurement across three slices, a prior that knows one slice: the posterior of the whole volume, exactly."""
+    root = normal(4, 4, seed=40) if isinstance(rule, MomentMatching) else torch.eye(4).double()
+    slice_prior = Gaussian(normal(1, 2, 2, seed=41), *spectrum(root @ root.T))
+    volume_prior = Gaussian.of(slice_prior.mean.flatten().repeat(3), torch.block_diag(*3 * [root @ root.T]))
+    matrix, y = normal(5, 12, seed=42), normal(1, 5, seed=43)
+
+    class Across(Matrix):
+        def adjoint(self, y):
+            return (y @ self.matrix).view(-1, 1, 3, 2, 2)
+
+    u, sigma = normal(1, 1, 3, 2, 2, seed=44), torch.tensor([0.8]).double()
+    found = data_consistent(sliced(slice_prior), Measurement(Across(matrix), y, 0.3), rule, **EXACTLY)(u, sigma)
+    known = volume_prior.posterior(matrix, y[0], 0.3)(u.flatten(1), sigma)
+    assert (found.flatten(1) - known).abs().max() < 1e-12
+
+
+def spectrum(covariance):
+    """Eigenvalues as an image (1, 2, 2), and eigenvectors."""
+    values, vectors = torch.linalg.eigh(covariance)
+    return values.view(1, 2, 2), vectors
 
 
 def test_moment_matching_of_a_mixture_is_only_near_the_exact_denoiser():
