@@ -3,7 +3,7 @@
     y(t) = e^(sigma t) · irfft(Y(sigma + i w_j)) · n/T,     w_j = 2 pi j/T,     sigma = damping/T
 
 Aliases are damped by e^-damping for each period T, rounding grows by e^(damping (t - t_peak)/T); T holds the whole pulse,
-so little damping is needed. Steps do not vanish within T: invert the pulse and integrate, or use `kernel.goldstein_j`.
+so little damping is needed. Steps do not vanish within T, but their aliases are known: see `chromatogram.breakthrough`.
 """
 
 import math
@@ -17,7 +17,7 @@ from physics.chromatography.column import hold_up_factor
 from physics.chromatography.peaks import Peaks
 
 DAMPING = {torch.float64: 10.0, torch.float32: 3.0}
-DECADES = 36.0  # e^-36 = 2e-16: where the spectrum has left double precision
+NEPERS = 36.0  # e^-36 = 2e-16: where the spectrum has left double precision
 LONGEST = 1 << 22
 
 
@@ -90,7 +90,7 @@ def mean_and_variance(peaks: Peaks) -> tuple[Tensor, Tensor]:
 def needs_kernel(peaks: Peaks) -> bool:
     """Whether some peak's spectrum never decays: 36 transfer units or fewer, and no dispersion."""
     units = (peaks.retention * peaks.desorption * peaks.hold_up).detach()
-    return bool(((units <= DECADES) & (peaks.effective_dispersion.detach() == 0)).any())
+    return bool(((units <= NEPERS) & (peaks.effective_dispersion.detach() == 0)).any())
 
 
 def band_limit(peaks: Peaks) -> float:
@@ -102,10 +102,10 @@ def band_limit(peaks: Peaks) -> float:
     """
     k, kd, hold_up = peaks.retention.detach(), peaks.desorption.detach(), peaks.hold_up.detach()
     units = k * kd * hold_up
-    exchange = torch.where(units > DECADES, kd * torch.sqrt(DECADES / (units - DECADES).clamp_min(1e-30)), math.inf)
+    exchange = torch.where(units > NEPERS, kd * torch.sqrt(NEPERS / (units - NEPERS).clamp_min(1e-30)), math.inf)
     P = peaks.pressure_ratio.detach()
     peclet = 2 * hold_up_factor(P) ** 2 / (peaks.effective_dispersion.detach() * (1 + P**2))
-    root = 1 + 2 * DECADES / peclet
+    root = 1 + 2 * NEPERS / peclet
     diffusion = torch.where(torch.isfinite(peclet), peclet / (2 * hold_up) * root * torch.sqrt(root**2 - 1), math.inf)
     limit = float(torch.minimum(exchange, diffusion).max())
     if not math.isfinite(limit):

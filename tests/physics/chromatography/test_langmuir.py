@@ -6,7 +6,7 @@ import torch
 
 from physics.chromatography.breakthrough import bohart_adams, thomas
 from physics.chromatography.kernel import pulse_response
-from physics.chromatography.langmuir import LangmuirColumn, box_inlet, elute
+from physics.chromatography.langmuir import LangmuirColumn, box_inlet, cells_without_ringing, elute
 
 
 def column(adsorption, desorption, capacity, hold_up, pressure_ratio=1.0):
@@ -149,6 +149,14 @@ def test_competition_moves_retention_as_the_linearity_criterion_says(btex):
     toluene, benzene = shift_by_competition(btex, 1e-2)
     assert benzene == pytest.approx(-0.016, abs=0.008)
     assert toluene == pytest.approx(-0.052, abs=0.02)
+
+
+def test_no_concentration_falls_below_zero_with_enough_cells_and_some_do_with_fewer():
+    columns = column([[60.0]], [[4.0]], [[math.inf]], 5.0)
+    enough = cells_without_ringing(columns)
+    assert enough == 140
+    assert float(elute(columns, sharp(columns, enough, 10 * enough), cells=enough).outlet.min()) >= 0.0
+    assert float(elute(columns, sharp(columns, enough // 4, 4 * enough), cells=enough // 4).outlet.min()) < -1e-3
 
 
 def test_bad_columns_and_inlets_are_refused_with_advice():
