@@ -4,6 +4,7 @@ Gain, offset and noise gain of a step are read off by probes, so any method, any
 followed without drawing a sample.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -43,14 +44,18 @@ def propagated(step: Step, denoiser: Denoiser, grid: Tensor, *, start: Moments, 
     start                   moments of the flattened state at grid[0]
     shape                   of one item of the state, (c, *space)
     """
+
+    def take(state: State, noise: Noise) -> State:
+        return step(denoiser, state, grid, noise)
+
     moments, size, draws = start, start.mean.numel(), {}
     for index in range(len(grid) - 1):
-        moments, draws = moved(step, denoiser, grid, index, moments, shape=shape, draws=draws)
+        moments, draws = moved(take, moments, index=index, shape=shape, draws=draws)
     return Moments(moments.mean[:size], moments.covariance[:size, :size])
 
 
 def moved(
-    step: Step, denoiser: Denoiser, grid: Tensor, index: int, moments: Moments, *, shape: tuple[int, ...], draws: Draws
+    take: Callable[[State, Noise], State], moments: Moments, *, index: int, shape: tuple[int, ...], draws: Draws
 ) -> tuple[Moments, Draws]:
     """Moments of (state, history) after one step, and the draws it made, from the moments before and the draws it may make.
 
@@ -58,17 +63,17 @@ def moved(
     """
     count, dtype = moments.mean.numel(), moments.mean.dtype
     total = 1 + count + sum(like.numel() for like in draws.values())
-    inputs = torch.cat([torch.zeros(1, count, dtype=dtype), torch.eye(count, dtype=dtype)])
-    inputs = torch.cat([inputs, torch.zeros(total - len(inputs), count, dtype=dtype)])
+    inputs = torch.zeros(total, count, dtype=dtype)
+    inputs[1 : 1 + count] = torch.eye(count, dtype=dtype)
     given, place = {}, 1 + count
     for draw, like in draws.items():
-        given[draw] = torch.zeros(total, like.numel(), dtype=dtype)
-        given[draw][place : place + like.numel()] = torch.eye(like.numel(), dtype=dtype)
-        given[draw], place = given[draw].view(-1, *like.shape[1:]), place + like.numel()
+        unit = torch.zeros(total, like.numel(), dtype=dtype)
+        unit[place : place + like.numel()] = torch.eye(like.numel(), dtype=dtype)
+        given[draw], place = unit.view(-1, *like.shape[1:]), place + like.numel()
     probe, tensors = Probe(given=given), inputs.view(total, -1, *shape).unbind(1)
-    after = step(denoiser, State(tensors[0], index, tensors[1:]), grid, probe)
+    after = take(State(tensors[0], index, tensors[1:]), probe)
     if not probe.asked.keys() <= draws.keys():
-        return moved(step, denoiser, grid, index, moments, shape=shape, draws={**draws, **probe.asked})
+        return moved(take, moments, index=index, shape=shape, draws={**draws, **probe.asked})
     out = torch.stack([after.u, *after.history], 1).flatten(1)
     gain = (out[1:] - out[0]).T
     state, noise = gain[:, :count], gain[:, count:]

@@ -91,7 +91,7 @@ def red_diff(
     return m
 
 
-def fixed_point(prior: Gaussian, matrix: Tensor, y: Tensor, *, noise_std: float, levels: Tensor, options: RedDiff) -> Tensor:
+def fixed_point(prior: Gaussian, matrix: Tensor, *, y: Tensor, noise_std: float, levels: Tensor, options: RedDiff) -> Tensor:
     """Where the mean gradient vanishes under a Gaussian prior, (d,): the bias of RED-diff in closed form.
 
     matrix (m, d)    y (m,)    levels (n,)    all equally frequent

@@ -1,4 +1,4 @@
-"""The tables of what posterior rules get wrong: the Gaussian one against published figures, by exact propagation."""
+"""The tables of what posterior rules get wrong: the Gaussian one against reference figures, by exact propagation."""
 
 import re
 
@@ -12,7 +12,7 @@ from medidiff.diffusion.mixture_bias import Whole, mixture_oracle, mixture_table
 PRIOR, SEEN = gaussian_oracle()
 CASES = {(case.method, case.sampler, case.steps): case for case in gaussian_cases(PRIOR, SEEN)}
 
-# bias, spread, distance, to the two figures that were published; measured once in an independent program
+# bias, spread, distance, measured once in an independent program and rounded
 FEW_STEPS = {
     ("MMPS", "ODE, pp2m", 10): (0.03, 1.18, 0.09),
     ("MMPS", "ODE, pp2m", 20): (0.03, 1.05, 0.035),
@@ -62,25 +62,25 @@ def figures(row) -> list[float]:
     return [row.bias, row.spread, row.distance]
 
 
-def test_the_oracle_is_the_one_of_the_published_figures():
+def test_the_oracle_is_the_one_of_the_reference_figures():
     assert float(PRIOR.variance.max() / PRIOR.variance.min()) == pytest.approx(200)
     check_operator(SEEN.operator, SEEN.y)
     assert SEEN.y.shape == (1, 8) and PRIOR.mean.shape == (16,) and (TOP, END) == (20.0, 0.005)
 
 
 @pytest.mark.parametrize("key", FEW_STEPS, ids=str)
-def test_the_bias_of_few_steps_is_as_published(key):
+def test_the_bias_of_few_steps_is_that_of_the_reference(key):
     assert figures(row_of(key)) == pytest.approx(FEW_STEPS[key], abs=0.0061)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", MANY_STEPS, ids=str)
-def test_the_bias_of_a_thousand_levels_is_as_published(key):
+def test_the_bias_of_a_thousand_levels_is_that_of_the_reference(key):
     assert figures(row_of(key)) == pytest.approx(MANY_STEPS[key], abs=0.0081)
 
 
 @pytest.mark.parametrize("key", FLOW_CHEF, ids=str)
-def test_the_gradient_step_is_as_biased_as_published(key):
+def test_the_gradient_step_is_about_as_biased_as_the_reference(key):
     assert figures(row_of(key)) == pytest.approx(FLOW_CHEF[key], abs=0.04)
 
 
@@ -90,7 +90,7 @@ def test_reddiff_returns_a_point_and_not_the_mean():
     assert rows[1] == pytest.approx((1.20, 0, 1.31), abs=0.0051)
 
 
-def test_every_row_has_its_published_figures():
+def test_every_row_has_its_reference_figures():
     assert CASES.keys() == FEW_STEPS.keys() | MANY_STEPS.keys() | FLOW_CHEF.keys()
 
 

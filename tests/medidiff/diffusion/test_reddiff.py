@@ -54,7 +54,7 @@ def mean_gradient(m, options, levels=LEVELS):
 
 @pytest.mark.parametrize("options", [RedDiff(), RedDiff(lam=4.0), RedDiff(weight=torch.sqrt), RedDiff(weight=torch.ones_like)])
 def test_the_mean_gradient_vanishes_at_the_closed_form(options):
-    m = fixed_point(PRIOR, MATRIX, Y[0], noise_std=0.4, levels=LEVELS, options=options)
+    m = fixed_point(PRIOR, MATRIX, y=Y[0], noise_std=0.4, levels=LEVELS, options=options)
     assert mean_gradient(m, options).abs().max() < 1e-12
     assert mean_gradient(m + 0.1, options).abs().max() > 1e-2
 
@@ -62,15 +62,15 @@ def test_the_mean_gradient_vanishes_at_the_closed_form(options):
 def test_weight_1_over_sigma_near_0_gives_the_posterior_mean_and_the_papers_weight_does_not():
     exact = RedDiff(lam=1.0, weight=torch.reciprocal)
     tiny = torch.full((1,), 1e-6, dtype=torch.float64)
-    assert posterior_std(fixed_point(PRIOR, MATRIX, Y[0], noise_std=0.4, levels=tiny, options=exact)) < 1e-9
-    assert posterior_std(fixed_point(PRIOR, MATRIX, Y[0], noise_std=0.4, levels=LEVELS, options=RedDiff())) > 0.3
+    assert posterior_std(fixed_point(PRIOR, MATRIX, y=Y[0], noise_std=0.4, levels=tiny, options=exact)) < 1e-9
+    assert posterior_std(fixed_point(PRIOR, MATRIX, y=Y[0], noise_std=0.4, levels=LEVELS, options=RedDiff())) > 0.3
 
 
 def test_adam_ends_near_the_fixed_point():
     """Levels so close together that the fixed point stands still; 16 runs, whose mean has a quarter of the noise of one."""
     options, grid = RedDiff(lam=1.0, learning_rate=0.02), uniform_lambda(800, smin=0.5, smax=0.51)
     m = red_diff(PRIOR, SEEN, torch.zeros(16, 6, dtype=torch.float64), grid, options=options, noise=Noise(0))
-    known = fixed_point(PRIOR, MATRIX, Y[0], noise_std=0.4, levels=grid, options=options)
+    known = fixed_point(PRIOR, MATRIX, y=Y[0], noise_std=0.4, levels=grid, options=options)
     assert known.abs().max() > 1 and (m.mean(0) - known).abs().max() < 0.05
 
 
