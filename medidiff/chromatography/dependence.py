@@ -38,10 +38,11 @@ def dependence(problem: Problem, evaluation: Evaluation, name: str) -> Dependenc
     jacobian = torch.cat([jacobian[:samples] / scale.clamp_min(1e-300), jacobian[samples:]])
     column = torch.nn.functional.pad(column[0] / scale.clamp_min(1e-300), (0, len(jacobian) - samples))
     norms = torch.linalg.vector_norm(jacobian, dim=0).clamp_min(1e-300)
-    pseudo = torch.linalg.pinv(jacobian / norms, rtol=1e-13) / norms.unsqueeze(1)
-    influence = -pseudo @ column
-    unexplained = torch.linalg.vector_norm(column + jacobian @ influence)
-    fixed = (pseudo**2).sum(dim=1)
+    orthonormal, triangle = torch.linalg.qr(jacobian / norms)
+    inside = orthonormal.T @ column
+    inverse = torch.linalg.inv(triangle) / norms.unsqueeze(1)
+    influence, unexplained = -inverse @ inside, torch.linalg.vector_norm(column - orthonormal @ inside)
+    fixed = (inverse**2).sum(dim=1)
     return Dependence(name, value, influence, (fixed + (influence / unexplained) ** 2).sqrt())
 
 

@@ -39,8 +39,9 @@ class Fit:
     converged: bool
     iterations: int
     statements: tuple[str, ...]  # what to know about this result, above all what it does not determine
-    problem: Problem
+    problem: Problem  # what was solved, for `bootstrap` and `profile`
     theta: Tensor  # (1, p)
+    bounds: tuple[Tensor, Tensor]  # of theta, each (1, p)
 
     @property
     def covariance(self) -> Tensor:
@@ -94,7 +95,7 @@ def fit_chromatogram(
     refuse_singular(solution, known, labels, analytes)
     refuse_stuck(solution, known, (low, high), labels, analytes)
     said = (*sampling, *statements(solution, known, labels, analytes))
-    return _fit(solution, known, labels, analytes, said)
+    return _fit(solution, known, (low, high), analytes=analytes, said=said)
 
 
 def all_labels(problem: Problem) -> tuple[tuple[str, int | None], ...]:
@@ -103,9 +104,17 @@ def all_labels(problem: Problem) -> tuple[tuple[str, int | None], ...]:
     return (*problem.parameters.labels, *areas, *(("baseline", i) for i in range(len(problem.baseline))))
 
 
-def _fit(solution: Solution, known: Uncertainty, labels: tuple, analytes: tuple[str, ...], said: tuple[str, ...]) -> Fit:
+def _fit(
+    solution: Solution,
+    known: Uncertainty,
+    bounds: tuple[Tensor, Tensor],
+    *,
+    analytes: tuple[str, ...],
+    said: tuple[str, ...],
+) -> Fit:
     """Everything known about one solution."""
     problem, evaluation = solution.problem, solution.evaluation
+    labels = all_labels(problem)
     components = len(analytes)
     curve = evaluation.curve[0]
     return Fit(
@@ -126,4 +135,5 @@ def _fit(solution: Solution, known: Uncertainty, labels: tuple, analytes: tuple[
         statements=said,
         problem=problem,
         theta=solution.theta,
+        bounds=bounds,
     )

@@ -58,14 +58,19 @@ def _robust(problem: Problem, start: Tensor, bounds: tuple[Tensor, Tensor], sear
         return solution
     whole, iterations = problem.weights, solution.iterations
     for _ in range(REWEIGHTINGS):
-        z = (problem.signal - solution.evaluation.curve) * whole
-        weights = whole * (1 + z**2) ** -0.25
+        weights = soft_weights(problem, solution.evaluation.curve)
         settled = (weights - solution.problem.weights).abs().max() <= SETTLED * whole.max()
         solution = _trust_region(replace(problem, weights=weights), solution.theta, bounds, search.iterations)
         iterations += solution.iterations
         if settled:
             break
     return replace(solution, iterations=iterations)
+
+
+def soft_weights(problem: Problem, curve: Tensor) -> Tensor:
+    """Weights (b, time) whose squares are those of the soft L1 loss 2 (sqrt(1 + z^2) - 1), z the whitened residual."""
+    z = (problem.signal - curve) * problem.weights
+    return problem.weights * (1 + z**2) ** -0.25
 
 
 def _trust_region(problem: Problem, start: Tensor, bounds: tuple[Tensor, Tensor], iterations: int) -> Solution:
