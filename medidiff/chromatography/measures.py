@@ -94,9 +94,9 @@ def resolution(first: Measures, second: Measures) -> tuple[float, float]:
 
 
 def peak_to_valley(signal: np.ndarray, first: int, *, second: int) -> float:
-    """Height of the lower of two apexes (sample indices) over the valley between them; infinite where it is at or below zero."""
-    valley = float(np.min(signal[first : second + 1]))
-    return min(float(signal[first]), float(signal[second])) / valley if valley > 0 else math.inf
+    """Height of the lower of two apexes (sample indices) over the valley between them; infinite from 1000 on."""
+    valley, lower = float(np.min(signal[first : second + 1])), min(float(signal[first]), float(signal[second]))
+    return lower / valley if valley > 1e-3 * lower else math.inf
 
 
 @dataclass(frozen=True)

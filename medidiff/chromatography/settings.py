@@ -119,6 +119,7 @@ class FitSettings(Settings):
 
     free: tuple[Shared, ...] = Field((), description="shared quantities fitted beside k, kd and area of every analyte")
     priors: dict[Shared, PriorSettings] = Field({}, description="Gaussian knowledge of free shared quantities")
+    baseline_degree: int = Field(1, ge=-1, le=9, description="of the polynomial under the peaks; -1: none")
     loss: Literal["linear", "soft_l1"] = Field("linear", description="soft_l1 bounds the pull of outliers")
     bootstrap: int = Field(0, ge=0, le=10000, description="refits with resampled blocks of the residual, 0 to 10000")
     force_linear: bool = Field(False, description="accept a film loading theta0 above 0.1")
@@ -134,6 +135,7 @@ class ComparisonSettings(Settings):
     """The paper's own comparison: the Laplace solution against full numerical ones, at the fitted parameters."""
 
     solvers: tuple[Solver, ...] = Field((), description="compared with the Fourier inversion; empty: no comparison")
+    analytes: tuple[str, ...] = Field((), description="for which; empty: all")
     cells: int = Field(300, ge=20, le=20000, description="of the grids along the column")
 
 
@@ -154,6 +156,13 @@ class ProgrammeSettings(Settings):
         return self
 
 
+class EluteSettings(Settings):
+    """What `medidiff elute` predicts and compares."""
+
+    reading: ReadingSettings = Field(ReadingSettings(), description="of the measured trace or table of retention times")
+    programmes: dict[str, ProgrammeSettings] = Field({}, description="temperature programmes by study")
+
+
 class ChromatographSettings(Settings):
     """What `medidiff chromatograph` does with one trace."""
 
@@ -164,7 +173,6 @@ class ChromatographSettings(Settings):
     analytes: tuple[AnalyteSettings, ...] = Field((), description="in order of elution; empty: every peak by its number")
     fit: FitSettings = Field(FitSettings(), description="what moves in the fit")
     comparison: ComparisonSettings = Field(ComparisonSettings(), description="other solvers at the fitted parameters")
-    programmes: dict[str, ProgrammeSettings] = Field({}, description="temperature programmes by study")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
