@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-GAMMA = 1.0 - 1.0 / math.sqrt(2.0)
+GAMMA = 1.0 - 1.0 / math.sqrt(2.0)  # of the L-stable SDIRK2 method (Alexander 1977)
 NEWTON_LIMIT = 30
 Rate = Callable[[Tensor, float], Tensor]  # U (b, component, cell), time -> dU/dt of the same shape, cell by cell
 

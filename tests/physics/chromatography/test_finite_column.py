@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from physics.chromatography.column import hold_up_factor
-from physics.chromatography.finite_column import compressible_model, programmed_model
+from physics.chromatography.finite_column import ProgrammedExchange, compressible_model, programmed_model
 from physics.chromatography.kernel import pulse_response
 from physics.pde.finite_volume import march
+from physics.pde.source import StiffSource
 
 
 def peak_error(retention, desorption, column, cells):
@@ -53,3 +54,17 @@ def test_programmed_model_at_constant_temperature_is_the_isothermal_one():
     ours = march(programmed, start, step=0.01, steps=60).final
     theirs = march(isothermal, start, step=0.01, steps=60).final
     assert (ours - theirs).abs().max() < 5e-3 * theirs.max()
+
+
+def test_programmed_exchange_is_the_general_stiff_source():
+    k = lambda time: torch.tensor([3.0 - time, 1e6 * (1 - time)], dtype=torch.float64)
+    kd = torch.tensor([40.0, 1e4], dtype=torch.float64)
+
+    def rate(values, time):
+        exchange = kd[:, None] * (k(time)[:, None] * values[:, 0] - values[:, 1])
+        return torch.stack([-exchange, exchange], dim=1)
+
+    values = torch.rand((2, 2, 6), generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    ours = ProgrammedExchange(k, kd).advance(values, 0.1, 0.05)
+    torch.testing.assert_close(ours, StiffSource(rate).advance(values, 0.1, 0.05), rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(ours.sum(dim=1), values.sum(dim=1), rtol=1e-14, atol=0)
