@@ -13,6 +13,7 @@ include: "workflow/rules/phantom.smk"
 include: "workflow/rules/convert.smk"
 include: "workflow/rules/segment.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/chromatograph.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -9,25 +9,33 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from medidiff.chromatography.settings import ChromatographSettings, EluteSettings
 from medidiff.errors import ConfigError
 from medidiff.io.settings import ConvertSettings
 from medidiff.phantoms.settings import PetCtPhantom
+from medidiff.phantoms.trace_settings import ChromatogramPhantom
 from medidiff.segmentation.settings import SegmentSettings
 from medidiff.settings import Settings
 
 
 class StudySource(Settings):
-    """Where the studies come from: exactly one of a table, a public data set, or phantoms made on the way."""
+    """Where the studies come from: exactly one of a table, a public data set, or digital studies made on the way."""
 
     table: str = Field("", description="study table made by `medidiff scan`, relative to the working folder")
     dataset: str = Field("", description="public data set by name; `medidiff data list` shows them")
     names: tuple[str, ...] = Field((), description="with `dataset`: which of its studies; empty: all")
+    kind: Literal["petct", "lc"] = Field("petct", description="with `dataset`: patients, or chromatograms, one in each file")
     phantoms: dict[str, PetCtPhantom] = Field({}, description="digital patients by name")
+    chromatograms: dict[str, ChromatogramPhantom] = Field({}, description="digital chromatograms by name")
+    programmes: tuple[str, ...] = Field((), description="of `elute.programmes`, those whose published times are all there is")
 
     @model_validator(mode="after")
     def _exactly_one(self):
-        if sum(map(bool, (self.table, self.dataset, self.phantoms))) != 1:
-            raise ValueError("give exactly one of `table`, `dataset` and `phantoms`")
+        digital = [*self.phantoms, *self.chromatograms, *self.programmes]
+        if sum(map(bool, (self.table, self.dataset, digital))) != 1:
+            raise ValueError("give exactly one of `table`, `dataset` and `phantoms` (with `chromatograms` and `programmes`)")
+        if twice := sorted({name for name in digital if digital.count(name) > 1}):
+            raise ValueError(f"{', '.join(twice)} is named twice among phantoms, chromatograms and programmes")
         return self
 
 
@@ -40,7 +48,16 @@ class Config(Settings):
     studies: StudySource = Field(description="where the studies come from")
     convert: ConvertSettings = Field(ConvertSettings(), description="reading")
     segment: SegmentSettings = Field(SegmentSettings(), description="segmentation")
+    chromatograph: ChromatographSettings = Field(ChromatographSettings(), description="chromatograms at constant temperature")
+    elute: EluteSettings = Field(EluteSettings(), description="chromatograms of temperature programmes")
     pathvars: dict[str, str] = Field({}, description="where snakemake puts things: results, logs, benchmarks")
+
+    @model_validator(mode="after")
+    def _programmes_are_described(self):
+        known = {name for name, programme in self.elute.programmes.items() if programme.published}
+        if unknown := sorted(set(self.studies.programmes) - known):
+            raise ValueError(f"studies.programmes: {', '.join(unknown)} has no published programme in elute.programmes")
+        return self
 
     def folder(self, name: str) -> str:
         """The folder of `results`, `logs` or `benchmarks`; those not named in pathvars stand beside the results' default."""

@@ -1,6 +1,6 @@
 """Which studies a configuration names, and which results the workflow makes of each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from medidiff.datasets import locate
 from medidiff.errors import ConfigError
 from medidiff.studies import Study, read_studies
 
-PIPELINES = ("petct",)  # kinds of study that have one
+PIPELINES = ("petct", "lc")  # kinds of study that have one
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,12 @@ def studies_of(config: Config) -> dict[str, Study]:
     if source.table:
         return read_studies(source.table)
     if source.dataset:
-        return _of_dataset(source.dataset, source.names)
+        return _traces_of(source.dataset, source.names) if source.kind == "lc" else _of_dataset(source.dataset, source.names)
     results = Path(config.folder("results"))
-    return {name: Study(name, "petct", str(results / name / "phantom"), truth="RTSTRUCT") for name in sorted(source.phantoms)}
+    found = [Study(name, "petct", str(results / name / "phantom"), truth="RTSTRUCT") for name in source.phantoms]
+    found += [Study(name, "lc", str(results / name / "phantom" / made.file)) for name, made in source.chromatograms.items()]
+    found += [Study(name, "lc", "") for name in source.programmes]
+    return {study.study: study for study in sorted(found, key=lambda study: study.study)}
 
 
 def usable(studies: dict[str, Study]) -> dict[str, Study]:
@@ -45,6 +48,11 @@ def usable(studies: dict[str, Study]) -> dict[str, Study]:
 def is_dicom(study: Study) -> bool:
     """Whether a study consists of DICOM series, so that results can go back as DICOM."""
     return not study.pet.endswith((".nii", ".nii.gz"))
+
+
+def is_digital(config: Config, name: str) -> bool:
+    """Whether the workflow itself makes the study."""
+    return name in config.studies.phantoms or name in config.studies.chromatograms
 
 
 def jobs(config: Config, studies: dict[str, Study]) -> list[Job]:
@@ -59,8 +67,16 @@ def _jobs_of(config: Config, name: str, study: Study) -> Iterator[Job]:
         log = f"{name}_{method}.log" if method else f"{name}.log"
         return Job(step, name, method, results / name / record, logs / step / log)
 
-    if config.studies.phantoms:
+    if is_digital(config, name):
         yield job("phantom", "phantom/manifest.json")
+    if study.kind == "lc":
+        yield job(step := "elute" if name in config.elute.programmes else "chromatograph", f"{step}/{step}.json")
+    else:
+        yield from _petct_jobs(config, study, job)
+    yield Job("page", name, "", results / "report" / f"{name}.html", logs / "page" / f"{name}.log")
+
+
+def _petct_jobs(config: Config, study: Study, job: Callable[..., Job]) -> Iterator[Job]:
     yield job("convert", "convert/convert.json")
     if study.truth:
         yield job("truth", "convert/truth.json")
@@ -70,7 +86,6 @@ def _jobs_of(config: Config, name: str, study: Study) -> Iterator[Job]:
             yield job("export", f"segment/{method}.seg.json", method)
         if study.truth:
             yield job("evaluate", f"evaluate/{method}.json", method)
-    yield Job("page", name, "", results / "report" / f"{name}.html", logs / "page" / f"{name}.log")
 
 
 def _of_dataset(dataset: str, names: tuple[str, ...]) -> dict[str, Study]:
@@ -81,3 +96,13 @@ def _of_dataset(dataset: str, names: tuple[str, ...]) -> dict[str, Study]:
         raise ConfigError(f"studies.names: {', '.join(missing)} not in {dataset}; there are {', '.join(found)}.")
     slugs = {name.replace("_", "-"): found[name] for name in names or found}
     return {slug: Study(slug, "petct", str(path), truth="RTSTRUCT") for slug, path in slugs.items()}
+
+
+def _traces_of(dataset: str, names: tuple[str, ...]) -> dict[str, Study]:
+    folder = locate(dataset)
+    found = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
+    missing = [name for name in names if name not in found]
+    if missing or not names:
+        raise ConfigError(f"studies.names: {', '.join(missing) or 'none'} of {dataset}; name some of its {', '.join(found)}.")
+    slugs = {Path(name).stem.replace("_", "-"): found[name] for name in names}
+    return {slug: Study(slug, "lc", str(path)) for slug, path in slugs.items()}

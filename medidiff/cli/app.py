@@ -2,7 +2,7 @@
 
 import typer
 
-from medidiff.cli import configuration, data, inspect, pages, phantom, run, scan, steps
+from medidiff.cli import chromatography, configuration, data, inspect, pages, phantom, run, scan, steps
 
 app = typer.Typer(
     help="From a folder of studies to results, uncertainty, metrics and a report.\n\n"
@@ -29,6 +29,8 @@ app.command(rich_help_panel=STEPS)(steps.truth)
 app.command(rich_help_panel=STEPS)(steps.segment)
 app.command(rich_help_panel=STEPS)(steps.export)
 app.command(rich_help_panel=STEPS)(steps.evaluate)
+app.command(rich_help_panel=STEPS)(chromatography.chromatograph)
+app.command(rich_help_panel=STEPS)(chromatography.elute)
 app.command(rich_help_panel=STEPS)(pages.page)
 app.command(rich_help_panel=STEPS)(pages.index)
 

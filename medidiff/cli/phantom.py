@@ -17,6 +17,26 @@ def phantom() -> None:
 
 
 @app.command()
+def chromatogram(
+    manifest: Annotated[
+        Path, typer.Argument(help="FOLDER/manifest.json; the instrument's file goes into FOLDER", show_default=False)
+    ],
+    study: steps.Study = "phantom",
+    settings: steps.SettingsText = "{}",
+    log_file: steps.Log = None,
+) -> None:
+    """A digital chromatogram of five aromatics, as ANDI netCDF or CSV."""
+    from medidiff.phantoms.trace_settings import ChromatogramPhantom
+
+    with step("phantom", study=study, log_file=log_file):
+        from medidiff.phantoms.chromatogram import write_chromatogram
+
+        chosen = steps.checked_settings(ChromatogramPhantom, settings)
+        written = write_chromatogram(chosen, manifest.parent)
+        log.info("%s: %s", manifest.parent, ", ".join(written["files"]))
+
+
+@app.command()
 def petct(
     manifest: Annotated[Path, typer.Argument(help="FOLDER/manifest.json; the DICOM files go into FOLDER", show_default=False)],
     study: steps.Study = "phantom",

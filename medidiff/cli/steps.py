@@ -52,7 +52,7 @@ def convert(
         write_nifti(found.pet, pet_out)
         for volume, path in ((found.ct, ct_out), (found.pet, pet_out)):
             log.info("%s: %r", path.name, volume)
-        _finish(this, record, room.RESULT_VERSION, chosen, [folder], [ct_out, pet_out], found.report, found.warnings)
+        finish(this, record, room.RESULT_VERSION, chosen, [folder], [ct_out, pet_out], found.report, found.warnings)
 
 
 def truth(
@@ -79,7 +79,7 @@ def truth(
         found = convert_truth(folder, ct=ct, pet=pet, structures=paths, roi=chosen.roi, allow_tilt=chosen.allow_tilt)
         write_nifti(found.ct, ct_out)
         write_nifti(found.pet, pet_out)
-        _finish(this, record, room.RESULT_VERSION, chosen, [folder], [ct_out, pet_out], found.report, found.warnings)
+        finish(this, record, room.RESULT_VERSION, chosen, [folder], [ct_out, pet_out], found.report, found.warnings)
 
 
 def segment(
@@ -102,7 +102,7 @@ def segment(
         chosen = checked_settings(room.SegmentSettings, settings)
         found = run(read_nifti(ct), read_nifti(pet), method=method, settings=chosen)
         write_nifti(found.mask, mask_out)
-        _finish(this, record, room.RESULT_VERSION, chosen, [ct, pet], [mask_out], found.numbers, found.warnings)
+        finish(this, record, room.RESULT_VERSION, chosen, [ct, pet], [mask_out], found.numbers, found.warnings)
 
 
 def export(
@@ -134,7 +134,7 @@ def export(
         if not voxels.grid.agrees_with(own):  # the volume of a tilted stack was resampled; its mask goes back
             voxels = resample_mask(voxels, own)
         write_seg(voxels, source.paths, seg_out, label="Lesion", algorithm=method, version=medidiff.__version__)
-        _finish(this, record, room.RESULT_VERSION, {"grid": grid}, [mask], [seg_out], {}, ())
+        finish(this, record, room.RESULT_VERSION, {"grid": grid}, [mask], [seg_out], {}, ())
 
 
 def evaluate(
@@ -155,7 +155,7 @@ def evaluate(
         from medidiff.segmentation.evaluation import evaluate as run
 
         numbers = run(read_nifti(mask), read_nifti(truth))
-        written = _finish(this, record, room.RESULT_VERSION, {}, [mask, truth], [], numbers, ())
+        written = finish(this, record, room.RESULT_VERSION, {}, [mask, truth], [], numbers, ())
         if record is None:
             typer.echo(json.dumps(written, indent=1))
 
@@ -168,7 +168,7 @@ def checked_settings(model: Any, text: str) -> Any:
         raise ConfigError("\n".join(["--settings:", *lines])) from None
 
 
-def _finish(
+def finish(
     this: Step,
     path: Path | None,
     version: int,
@@ -177,6 +177,8 @@ def _finish(
     outputs: list[Path],
     numbers: dict,
     warnings: Any,
+    *,
+    seed: int = 0,
 ) -> dict:
     """Warnings to the log, the record to its file; returns the numbers as the record holds them."""
     from medidiff.record import Record, finite
@@ -191,6 +193,7 @@ def _finish(
             method=this.method,
             result_version=version,
             settings=plain,
+            seed=seed,
             inputs=inputs,
             outputs=outputs,
             numbers=numbers,

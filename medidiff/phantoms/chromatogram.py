@@ -31,7 +31,6 @@ AROMATICS = {
     "m/p-xylene": (6483.0, 11.057, 2.5557e8, 2.0),
     "o-xylene": (10168.0, 14.291, 1.8708e8, 1.0),
 }
-FILES = {"andi": "chromatogram.cdf", "csv": "chromatogram.csv"}
 
 
 def hold_up_time() -> float:
@@ -71,7 +70,7 @@ def write_chromatogram(settings: ChromatogramPhantom, folder: Path) -> dict:
 
     folder   `chromatogram.cdf` or `chromatogram.csv`, by the settings' format
     """
-    path = Path(folder) / FILES[settings.format]
+    path = Path(folder) / settings.file
     made = make_chromatogram(settings)
     if settings.format == "andi":
         write_andi(path, made)

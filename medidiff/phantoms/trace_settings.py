@@ -23,3 +23,8 @@ class ChromatogramPhantom(Settings):
     format: Literal["andi", "csv"] = Field(
         "andi", description="netCDF of the ANDI/AIA template, or text with units in its header"
     )
+
+    @property
+    def file(self) -> str:
+        """Name of the instrument's file."""
+        return {"andi": "chromatogram.cdf", "csv": "chromatogram.csv"}[self.format]

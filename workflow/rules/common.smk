@@ -7,10 +7,12 @@ from snakemake.exceptions import WorkflowError
 
 from medidiff import config as settings
 from medidiff import plan
+from medidiff.chromatography.settings import RESULT_VERSION as CHROMATOGRAPH_VERSION
 from medidiff.errors import ConfigError
 from medidiff.io.atomic import write_text
 from medidiff.io.settings import RESULT_VERSION as CONVERT_VERSION
-from medidiff.phantoms.settings import RESULT_VERSION as PHANTOM_VERSION
+from medidiff.phantoms.settings import RESULT_VERSION as PATIENT_VERSION
+from medidiff.phantoms.trace_settings import RESULT_VERSION as TRACE_VERSION
 from medidiff.supervision import supervise
 from medidiff.segmentation.settings import RESULT_VERSION as SEGMENT_VERSION
 
@@ -38,9 +40,10 @@ wildcard_constraints:
 
 
 def source_of(wildcards):
-    """What a study is converted from; of a digital patient the manifest, which is written last."""
-    study = STUDIES[wildcards.study]
-    return f"{study.path}/manifest.json" if CONFIG.studies.phantoms else study.path
+    """What a study is read from; of a digital one the manifest, which is written last; nothing where only tables are."""
+    if plan.is_digital(CONFIG, wildcards.study):
+        return f"{CONFIG.folder('results')}/{wildcards.study}/phantom/manifest.json"
+    return STUDIES[wildcards.study].path or []
 
 
 def folder_of(wildcards):
@@ -61,14 +64,50 @@ def truth_of(wildcards):
     return [] if truth in ("", "RTSTRUCT") else ["--structures", truth]
 
 
+def is_patient(wildcards):
+    return wildcards.study in CONFIG.studies.phantoms
+
+
 def phantom_of(wildcards):
-    return CONFIG.studies.phantoms[wildcards.study].model_dump_json()
+    studies = (
+        CONFIG.studies.phantoms
+        if is_patient(wildcards)
+        else CONFIG.studies.chromatograms
+    )
+    return studies[wildcards.study].model_dump_json()
+
+
+def phantom_kind(wildcards):
+    return "petct" if is_patient(wildcards) else "chromatogram"
+
+
+def phantom_version(wildcards):
+    return PATIENT_VERSION if is_patient(wildcards) else TRACE_VERSION
+
+
+def measured_of(wildcards):
+    """The option that names a measured trace or table where there is one."""
+    path = STUDIES[wildcards.study].path
+    return ["--measured", path] if path else []
+
+
+def programme_of(wildcards):
+    """The section with this study's programme alone, so that a change reruns no other study."""
+    programme = CONFIG.elute.programmes[wildcards.study]
+    chosen = {"programmes": {wildcards.study: programme}}
+    return CONFIG.elute.model_copy(update=chosen).model_dump_json()
 
 
 def reading_of(wildcards):
     """The section on reading, with the values stated for this study alone."""
-    stated = {name: values for name, values in CONFIG.convert.suv_overrides.items() if name == wildcards.study}
-    return CONFIG.convert.model_copy(update={"suv_overrides": stated}).model_dump_json(exclude_none=True)
+    stated = {
+        name: values
+        for name, values in CONFIG.convert.suv_overrides.items()
+        if name == wildcards.study
+    }
+    return CONFIG.convert.model_copy(update={"suv_overrides": stated}).model_dump_json(
+        exclude_none=True
+    )
 
 
 def results_of(step):

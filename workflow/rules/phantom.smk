@@ -1,4 +1,4 @@
-# Digital patients, written as genuine DICOM: CT, PET and RTSTRUCT.
+# Digital patients, written as genuine DICOM, and digital chromatograms, written as an instrument would.
 rule phantom:
     output:
         manifest="<results>/{study}/phantom/manifest.json",
@@ -12,8 +12,9 @@ rule phantom:
     resources:
         mem_mb=memory_of,
     params:
+        kind=phantom_kind,
         settings=phantom_of,
-        version=PHANTOM_VERSION,
+        version=phantom_version,
     shell:
-        "medidiff phantom petct {output.manifest} --study {wildcards.study}"
+        "medidiff phantom {params.kind} {output.manifest} --study {wildcards.study}"
         " --settings {params.settings:q} --log {log}"

@@ -5,6 +5,8 @@ rule page:
         results_of("truth"),
         results_of("segment"),
         results_of("evaluate"),
+        results_of("chromatograph"),
+        results_of("elute"),
     output:
         page=report(
             "<results>/report/{study}.html",

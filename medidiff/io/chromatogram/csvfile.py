@@ -93,6 +93,16 @@ def read_csv(
     return checked(table.file, Chromatogram(times, values, unit=signal_unit or unit, detector=name))
 
 
+def is_peak_table(path: Path) -> bool:
+    """Whether a file is text whose header has a column `name`."""
+    path = Path(path)
+    if path.is_dir() or path.suffix.lower() not in (".csv", ".txt", ".tsv"):
+        return False
+    with open(path, encoding="latin-1") as file:
+        header = next((line for line in file if line.strip() and not line.startswith("#")), "")
+    return any(cell.strip(' \t\r\n"\ufeff').lower() == "name" for cell in header.replace(";", ",").replace("\t", ",").split(","))
+
+
 def read_peak_table(path: Path, *, time_column: str = "", time_unit: str = "") -> list[TablePeak]:
     """Names and retention times of a text file with a column `name` and one of times, in the order of the file."""
     table = read_table(path)
