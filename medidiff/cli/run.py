@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -52,13 +53,17 @@ def run(
     if not profile.is_dir():
         known = ", ".join(sorted(path.name for path in profile.parent.iterdir() if path.is_dir()))
         raise ConfigError(f"--on {on}: no such profile; there are {known}.")
-    lock.acquire(config, take_over=take_over)
+    is_stale = lock.acquire(config, take_over=take_over)
     command = ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config), "--workflow-profile", str(profile)]
     command += ["--cores", cores] if cores else []
     command += more or []
     typer.echo(f"snakemake {shlex.join(command)}", err=True)
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     sys.stderr.flush()
+    if is_stale:
+        typer.echo("an earlier run here was killed: its lock is removed, and what it had finished is kept", err=True)
+        unlock = [*command[: command.index("--workflow-profile")], "--unlock", "--persistence-backend", "db"]
+        subprocess.run([sys.executable, "-m", "snakemake", *unlock], env=environment, stdout=subprocess.DEVNULL, check=False)
     os.execve(sys.executable, [sys.executable, "-m", "snakemake", *command], environment)
 
 

@@ -46,7 +46,7 @@ def step(name: str, *, study: str, method: str = "", log_file: Path | None = Non
 
     Every message goes to the log file and to standard error. Start and end are appended to the journal beside the log.
     A second process at the same step waits until the first has ended. An error ends the process with the error's exit
-    status and one message; the traceback is in the log. SIGTERM, and the death of the workflow that started the step,
+    status and one message; the traceback is in a file beside the log. SIGTERM, and the death of the workflow that started the step,
     end it without leaving temporary files.
     """
     now = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -77,8 +77,8 @@ def step(name: str, *, study: str, method: str = "", log_file: Path | None = Non
 def _report(error: BaseException, log_file: Path | None) -> tuple[int, dict]:
     trace = "".join(traceback.format_exception(error))
     if log_file is not None:
-        with open(log_file, "a", encoding="utf-8") as file:
-            file.write(trace)
+        # beside the log, which snakemake prints: a message is for the user, a traceback for who looks deeper
+        log_file.with_suffix(".traceback").write_text(trace, encoding="utf-8")
     if isinstance(error, SystemExit):
         status, message = (error.code if isinstance(error.code, int) else 1), "ended by a signal"
     elif isinstance(error, KeyboardInterrupt):
@@ -91,7 +91,7 @@ def _report(error: BaseException, log_file: Path | None) -> tuple[int, dict]:
             sys.stderr.write(trace)
     log.error("%s: %s", "error" if status else "end", message)
     if log_file is not None and status not in (0, 143):
-        sys.stderr.write(f"log: {log_file}\n")
+        sys.stderr.write(f"log: {log_file}, with the traceback beside it\n")
     tail = [line for line in trace.splitlines() if line.strip()][-12:]
     return status, {"error_class": type(error).__name__, "error": message, "log_tail": tail}
 

@@ -50,7 +50,8 @@ def test_exit_status_and_one_message_without_traceback(tmp_path, body, status, m
     assert process.returncode == status
     assert message in errors and "Traceback" not in errors
     log = (tmp_path / "logs" / "A.log").read_text()
-    assert "hello" in log and ("Traceback" in log) == (status != 0)
+    assert "hello" in log and message in log and "Traceback" not in log
+    assert (tmp_path / "logs" / "A.traceback").exists() == (status != 0)
     (attempt,) = journal(tmp_path)
     assert attempt["exit"] == status and attempt.get("error", "") == message
     assert attempt["peak_rss_mb"] > 1 and attempt["seconds"] >= 0
