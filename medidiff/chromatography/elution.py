@@ -17,6 +17,7 @@ from physics.chromatography.programme import Elution, Oven, ProgrammedColumn, ca
 
 NEAR = 8.0  # standard deviations of a published peak within which its apex is looked for in a trace
 REACH = 0.45  # of the distance to the nearest other prediction, where nothing was published
+SAMPLES = 16384  # of predicted curves without a trace
 LEAST_AREA = 0.2  # of the median area of the matched peaks: what is smaller is no solute
 
 
@@ -24,6 +25,8 @@ LEAST_AREA = 0.2  # of the median area of the matched peaks: what is smaller is 
 class Programmed:
     """One programme: what was predicted, with and without corrections, and what was measured."""
 
+    times: np.ndarray  # (sample,)   s
+    curves: Mapping[str, np.ndarray]  # predicted (sample,), and signal where there is a trace
     numbers: Mapping[str, Any]  # for the record
     warnings: tuple[str, ...]
 
@@ -55,7 +58,22 @@ def elute(settings: ProgrammeSettings, *, trace: Chromatogram | None = None, tab
         "corrected": _misses(better, measured, published),
         "solutes": _solutes(source.names, plain, better=better, measured=measured, published=published),
     }
-    return Programmed(numbers, tuple(late_sentences(better.is_beyond, source.names)))
+    times, curves = _simulated(better, measured, trace)
+    return Programmed(times, curves, numbers, tuple(late_sentences(better.is_beyond, source.names)))
+
+
+def _simulated(elution: Elution, measured: np.ndarray, trace: Chromatogram | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Gaussian peaks at the predicted times and widths, as high as the trace at its apexes; without a trace, of height 1."""
+    if trace is None:
+        times, known, heights = np.linspace(0.0, 1.03 * elution.times.max(), SAMPLES), {}, np.ones(len(elution.times))
+    else:
+        times, known = trace.times, {"signal": trace.signal}
+        heights = np.interp(np.where(np.isfinite(measured), measured, elution.times), trace.times, trace.signal)
+    predicted = np.zeros(len(times))
+    for centre, width, height in zip(elution.times, elution.widths, heights):
+        near = slice(*np.searchsorted(times, [centre - 8 * width, centre + 8 * width]))
+        predicted[near] += height * np.exp(-0.5 * ((times[near] - centre) / width) ** 2)
+    return times, known | {"predicted": predicted}
 
 
 def _oven(settings: ProgrammeSettings) -> Oven:

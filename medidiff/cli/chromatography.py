@@ -9,15 +9,14 @@ from medidiff.cli import steps
 from medidiff.cli.step import log, step
 
 Trace = Annotated[Path, typer.Argument(help="ANDI, mzML, JCAMP-DX or CSV file, or a vendor's folder", show_default=False)]
-Curves = Annotated[Path, typer.Argument(help="HDF5 file of measured and fitted curves", show_default=False)]
-Numbers = Annotated[Path, typer.Argument(help="record with the predicted times (JSON)", show_default=False)]
+CurvesFile = Annotated[Path, typer.Argument(help="HDF5 file of measured and fitted curves", show_default=False)]
 Measured = Annotated[Path | None, typer.Option(help="the programme's trace, or a table of retention times; none: published")]
 Seed = Annotated[int, typer.Option(help="of the bootstrap")]
 
 
 def chromatograph(
     trace: Trace,
-    curves: Curves,
+    curves: CurvesFile,
     study: steps.Study = "study",
     seed: Seed = 0,
     settings: steps.SettingsText = "{}",
@@ -52,20 +51,24 @@ def chromatograph(
 
 
 def elute(
-    record: Numbers,
+    curves: CurvesFile,
     measured: Measured = None,
     study: steps.Study = "study",
     settings: steps.SettingsText = "{}",
+    record: steps.Record = None,
     log_file: steps.Log = None,
 ) -> None:
     """Predicted retention times of a temperature programme beside the measured ones."""
     from medidiff.chromatography import settings as room
 
     with step("elute", study=study, log_file=log_file) as this:
+        import json
+
         from medidiff.chromatography.elution import elute as run
         from medidiff.errors import ConfigError
         from medidiff.io.chromatogram.csvfile import is_peak_table, read_peak_table
         from medidiff.io.chromatogram.reading import read_chromatogram
+        from medidiff.io.chromatogram.storage import Curves, write_curves
 
         chosen = steps.checked_settings(room.EluteSettings, settings)
         if study not in chosen.programmes:
@@ -80,7 +83,12 @@ def elute(
             source["trace"] = read_chromatogram(measured, **_columns(reading))
         found = run(chosen.programmes[study], **source)
         inputs = [measured] if measured is not None else []
-        steps.finish(this, record, room.RESULT_VERSION, chosen, inputs, [], dict(found.numbers), found.warnings)
+        facts = {"source": measured.name} if measured is not None else {}
+        write_curves(curves, Curves(found.times, found.curves, (), facts))
+        numbers, warnings = dict(found.numbers), found.warnings
+        written = steps.finish(this, record, room.RESULT_VERSION, chosen, inputs, [curves], numbers, warnings)
+        if record is None:
+            typer.echo(json.dumps(written, indent=1))
 
 
 def _columns(reading: object) -> dict[str, str]:

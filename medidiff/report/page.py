@@ -1,6 +1,5 @@
 """The page of one study: what went in, what was done, pictures, numbers, warnings, how to repeat, what went wrong."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,9 +9,11 @@ from matplotlib.figure import Figure
 from medidiff.io.atomic import write_text
 from medidiff.io.volume import Volume
 from medidiff.report import figures
+from medidiff.report.chromatogram import is_chromatogram, write_chromatogram_page
+from medidiff.report.history import attempts_of, steps_of
 from medidiff.report.rendering import render
 from medidiff.report.scene import TRUTH, Scene, cubic_grid, read_scene
-from medidiff.report.study import Attempt, Study, command_line, find_journals, flat, read_study
+from medidiff.report.study import Study, find_journals, read_study
 from medidiff.report.viewer import BOTH_COLOUR, METHOD_COLOUR, VOXELS, write_viewer
 from medidiff.report.wording import leaders, ordered, quantity
 
@@ -31,6 +32,8 @@ def write_study_page(results: Path, logs: Path, name: str, out: Path, *, rejecte
     """
     out = Path(out)
     study = read_study(results, find_journals(logs), name, rejected=rejected)
+    if is_chromatogram(study):
+        return write_chromatogram_page(study, out)
     scene = read_scene(study)
     page = render(
         "page.html",
@@ -43,8 +46,8 @@ def write_study_page(results: Path, logs: Path, name: str, out: Path, *, rejecte
         numbers=_numbers(study, scene),
         volumes=[_volume(volume_name, volume) for volume_name, volume in scene.images.items()],
         facts=[(step, rows) for step in ("convert", "truth") if (rows := _facts(study.numbers(step)))],
-        steps=[_step(task, method, record) for (task, method), record in study.records.items()],
-        attempts=[_attempt(attempt) for attempt in study.attempts],
+        steps=steps_of(study),
+        attempts=attempts_of(study),
     )
     write_text(out, page)
     return out
@@ -148,42 +151,3 @@ def _facts(numbers: dict) -> list[tuple[str, object]]:
     """What the record says beyond the table of volumes and the list of warnings."""
     told = ("shape", "spacing_mm", "orientation", "warnings", "notes")
     return [(name, value) for name, value in numbers.items() if name.split(".")[-1] not in told and value not in (None, "", [])]
-
-
-def _step(task: str, method: str, record: dict) -> dict:
-    rows = [(f"settings: {key}", value) for key, value in flat(record.get("settings"))]
-    rows += [("result version", record.get("result_version")), ("seed", record.get("seed")), ("commit", record.get("commit"))]
-    rows.append(("versions", ", ".join(f"{key} {value}" for key, value in flat(record.get("versions")))))
-    rows += [(f"input {_text(item, 'path')}", _text(item, "sha256")) for item in record.get("inputs") or []]
-    result = record.get("result") if isinstance(record.get("result"), dict) else {}
-    rows += [(f"output {key}", value) for key, value in (result.get("outputs") or {}).items()]
-    run = record.get("run") if isinstance(record.get("run"), dict) else {}
-    took = f"{quantity(run['seconds'])} s" if "seconds" in run else ""
-    name = f"{task} {method}".strip()
-    return {
-        "name": name,
-        "took": took,
-        "command": command_line(record.get("command")),
-        "rows": [row for row in rows if row[1] != ""],
-    }
-
-
-def _text(item: object, key: str) -> str:
-    return str(item.get(key, "")) if isinstance(item, dict) else json.dumps(item)
-
-
-def _attempt(attempt: Attempt) -> dict:
-    facts = attempt.facts
-    seconds, memory = facts.get("seconds"), facts.get("peak_rss_mb")
-    job = f"Slurm job {facts['slurm_job']}" if facts.get("slurm_job") else ""
-    gpu = f"GPU {facts['gpu']}" if facts.get("gpu") else ""
-    return {
-        "step": f"{attempt.step} {attempt.method}".strip(),
-        "number": facts.get("attempt", ""),
-        "outcome": attempt.outcome,
-        "start": str(facts.get("start", "")).replace("T", " "),
-        "seconds": f"{quantity(seconds)} s" if seconds is not None else "–",
-        "memory": f"{quantity(memory)} MB" if memory is not None else "–",
-        "where": ", ".join(filter(None, [str(facts.get("host") or ""), job, gpu])),
-        "log_tail": facts.get("log_tail") if attempt.outcome == "failed" else None,
-    }

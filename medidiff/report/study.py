@@ -11,8 +11,9 @@ from medidiff.errors import DataError
 from medidiff.journal import attempts, read_journal
 from medidiff.record import read_record
 
-STEPS = ("phantom", "convert", "truth", "segment", "export", "evaluate")  # in the order of the workflow
-ROOMS = ("convert", "segment", "evaluate")  # folders that hold records
+STEPS = ("phantom", "convert", "truth", "segment", "export", "evaluate", "chromatograph", "elute")  # in the order of the workflow
+ROOMS = ("convert", "segment", "evaluate", "chromatograph", "elute")  # folders that hold records
+RESULTS = ("segment", "chromatograph", "elute")  # steps whose record makes a study done
 STATES = ("failed", "unfinished", "waiting", "rejected", "done")
 VOLUMES = {"CT": "convert/ct.nii.gz", "PET": "convert/pet.nii.gz"}
 TRUTHS = {"CT": "convert/truth_ct.nii.gz", "PET": "convert/truth_pet.nii.gz"}
@@ -69,7 +70,7 @@ class Study:
             return "failed"
         if any(attempt.outcome == "unfinished" for attempt in self.last_attempts):
             return "unfinished"
-        return "done" if any(step == "segment" for step, _ in self.records) else "waiting"
+        return "done" if any(step in RESULTS for step, _ in self.records) else "waiting"
 
     @property
     def error(self) -> str:

@@ -28,6 +28,7 @@ rule elute:
     input:
         source_of,
     output:
+        curves="<results>/{study}/elute/curves.h5",
         record="<results>/{study}/elute/elute.json",
     log:
         "<logs>/elute/{study}.log",
@@ -43,5 +44,5 @@ rule elute:
         settings=programme_of,
         version=CHROMATOGRAPH_VERSION,
     shell:
-        "medidiff elute {output.record} {params.measured:q} --study {wildcards.study}"
+        "medidiff elute {output.curves} {params.measured:q} --record {output.record} --study {wildcards.study}"
         " --settings {params.settings:q} --log {log}"
