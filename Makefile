@@ -18,10 +18,10 @@ demo-real: $(BIN)/.ready ## three public patients; set MEDIDIFF_MIRROR to read t
 	$(BIN)/medidiff run configs/demo-real.yaml
 
 test: $(BIN)/.ready ## every test but the slow ones
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist worksteal -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup -m "not slow"
 
 test-all: $(BIN)/.ready ## every test that this machine can run
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup
 
 lint: $(BIN)/.ready ## formatting, style, layers, workflow
 	$(BIN)/ruff format --check .
@@ -37,6 +37,7 @@ format: $(BIN)/.ready ## rewrite the sources in the project's format
 
 docs: $(BIN)/.ready ## regenerate what is written from the code
 	$(BIN)/medidiff config reference > docs/configuration.md
+	$(BIN)/python -m benchmarks.posterior_rules > docs/posterior_rules.md
 
 lock: $(BIN)/.ready ## resolve constraints.txt and environment.yml anew from pyproject.toml
 	$(BIN)/python tools/lock.py

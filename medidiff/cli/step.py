@@ -46,8 +46,8 @@ def step(name: str, *, study: str, method: str = "", log_file: Path | None = Non
 
     Every message goes to the log file and to standard error. Start and end are appended to the journal beside the log.
     A second process at the same step waits until the first has ended. An error ends the process with the error's exit
-    status and one message; the traceback is in a file beside the log. SIGTERM, and the death of the workflow that started the step,
-    end it without leaving temporary files.
+    status and one message; the traceback is in a file beside the log. SIGTERM, and the death of the workflow that started
+    the step, end it without leaving temporary files.
     """
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     this = Step(name, study, method, time.time(), now)

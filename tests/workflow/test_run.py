@@ -14,6 +14,8 @@ import nibabel
 import pydicom
 import pytest
 
+pytestmark = pytest.mark.xdist_group("run")  # all of them share one finished run
+
 PATIENTS = {"A": {"seed": 1}, "B": {"seed": 2, "vendor": "philips-cnts"}}
 
 
