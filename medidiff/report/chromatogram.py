@@ -1,5 +1,6 @@
 """The page of one chromatogram: curves and residuals, parameters with intervals, and in words what it does not determine."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -142,29 +143,47 @@ def _fit_tables(numbers: Mapping[str, Any]) -> Iterator[dict]:
         return
     paint = colours(list(analytes))
 
-    def table(title: str, columns: Sequence[tuple[str, str]], note: str = "") -> dict:
+    def table(title: str, columns: Sequence[tuple[str, str]], *, note: str = "", is_folded: bool = False) -> dict:
         known = [pair for pair in columns if any(values.get(pair[0]) is not None for values in analytes.values())]
         rows = [
             {"name": name, "colour": paint[name], "cells": [_cell(values, key) for key, _ in known]}
             for name, values in analytes.items()
         ]
-        return {"title": title, "columns": ["analyte", *(heading for _, heading in known)], "rows": rows, "note": note}
+        headings = ["analyte", *(heading for _, heading in known)]
+        return {"title": title, "columns": headings, "rows": rows, "note": note, "is_folded": is_folded}
 
     note = "Below each value its 95 % interval from the covariance, hold-up time and start of the injection as fixed."
-    yield table("Parameters", (*RATES, *SHAPE), note)
+    yield table("Parameters", (*RATES, *SHAPE), note=note)
     if numbers.get("shared"):
         rows = [{"name": name, "colour": "", "cells": [_cell(values, "value_s")]} for name, values in numbers["shared"].items()]
-        yield {"title": "Instrument", "columns": ["quantity", "value (s)"], "rows": rows, "note": "With 95 % intervals."}
+        yield {
+            "title": "Instrument",
+            "columns": ["quantity", "value (s)"],
+            "rows": rows,
+            "note": "With 95 % intervals.",
+            "is_folded": False,
+        }
     if numbers.get("comparison"):
         yield _comparison_table(numbers["comparison"])
     if numbers.get("bootstrap"):
         yield _bootstrap_table(numbers["bootstrap"])
-    yield table("Further numbers", FURTHER)
+    yield table("Further numbers of every peak", FURTHER, is_folded=True)
 
 
 def _cell(values: Mapping[str, Any], key: str) -> dict:
-    cell = {"value": values.get(key)}
-    return cell | ({"low": values[f"{key}_low"], "high": values[f"{key}_high"]} if f"{key}_low" in values else {})
+    """A value, with the ends of its interval where it has one, as many decimals as tell them apart."""
+    value, low, high = (values.get(name) for name in (key, f"{key}_low", f"{key}_high"))
+    numbers = all(isinstance(each, float) for each in (value, low, high))
+    if numbers and high > low:
+        decimals = max(0, min(6, 1 - math.floor(math.log10(high - low))))
+        value, low, high = (f"{each:.{decimals}f}".replace("-", "−") for each in (value, low, high))
+        return {"value": value, "low": low, "high": high}
+    return {"value": _seconds(value) if key.endswith("time_s") else value}
+
+
+def _seconds(value: float | None) -> str | None:
+    """A time to a hundredth of a second: its digits are what retention is measured to."""
+    return None if value is None else f"{value:.2f}".replace("-", "−")
 
 
 def _comparison_table(comparison: Mapping[str, Mapping[str, float]]) -> dict:
@@ -177,7 +196,13 @@ def _comparison_table(comparison: Mapping[str, Mapping[str, float]]) -> dict:
         "Largest distance from the Fourier inversion over the peak's height. Times are in the log: they differ from run to run."
     )
     columns = ["analyte", *(solver.replace("_", " ") for solver in solvers)]
-    return {"title": "Laplace against full numerical solutions", "columns": columns, "rows": rows, "note": note}
+    return {
+        "title": "Laplace against full numerical solutions",
+        "columns": columns,
+        "rows": rows,
+        "note": note,
+        "is_folded": False,
+    }
 
 
 def _bootstrap_table(bootstrap: Mapping[str, Any]) -> dict:
@@ -187,7 +212,8 @@ def _bootstrap_table(bootstrap: Mapping[str, Any]) -> dict:
         f"{bootstrap['converged']} of {bootstrap['refits']} refits with blocks of {bootstrap['block']} samples of the residual. "
         "Far above 1 the noise is correlated, and the intervals above are too narrow by that factor."
     )
-    return {"title": "Block bootstrap", "columns": ["parameter", "deviation / covariance's"], "rows": rows, "note": note}
+    columns = ["parameter", "deviation / covariance's"]
+    return {"title": "Block bootstrap", "columns": columns, "rows": rows, "note": note, "is_folded": True}
 
 
 def _programme_tables(numbers: Mapping[str, Any]) -> Iterator[dict]:
@@ -195,9 +221,15 @@ def _programme_tables(numbers: Mapping[str, Any]) -> Iterator[dict]:
     for name, row in (numbers.get("solutes") or {}).items():
         measured = row["measured_s"]
         misses = [None if measured is None else row[key] - measured for key in ("predicted_s", "corrected_s")]
-        values = [measured, row["predicted_s"], misses[0], row["corrected_s"], misses[1], row.get("published_width_s")]
-        values += [row["predicted_width_s"], row["retention_at_elution"]]
+        values = [*map(_seconds, (measured, row["predicted_s"], misses[0], row["corrected_s"], misses[1]))]
+        values += [row.get("published_width_s"), row["predicted_width_s"], row["retention_at_elution"]]
         rows.append({"name": name, "colour": "", "cells": [{"value": value} for value in values]})
     columns = ["solute", "measured (s)", "predicted (s)", "error (s)", "corrected (s)", "error (s)", "measured σ (s)"]
     if rows:
-        yield {"title": "Retention", "columns": [*columns, "predicted σ (s)", "k at elution"], "rows": rows, "note": ""}
+        yield {
+            "title": "Retention",
+            "columns": [*columns, "predicted σ (s)", "k at elution"],
+            "rows": rows,
+            "note": "",
+            "is_folded": False,
+        }

@@ -76,9 +76,9 @@ def programme_figure(curves: Curves, solutes: Mapping[str, Mapping[str, float]])
     predicted = curves.values["predicted"]
     if "signal" in curves.values:
         top.plot(curves.times, curves.values["signal"], color=MEASURED, lw=0.7, label="measured")
-        top.set_ylim(-0.05 * predicted.max(), 1.25 * predicted.max())  # the solvent's peak is far higher
     top.plot(curves.times, predicted, color=FITTED, lw=0.9, label="predicted, with corrections")
-    top.legend(loc="upper right", frameon=False, labelcolor=INK, fontsize=8)
+    top.set_ylim(-0.05 * predicted.max(), 1.3 * predicted.max())  # the solvent's peak is far higher
+    top.legend(loc="upper right", frameon=False, labelcolor=INK, fontsize=8, ncols=2)
     top.set_ylabel("signal", color=INK, fontsize=9)
     names, rows = list(solutes), list(solutes.values())
     times = np.array([row["corrected_s"] for row in rows], dtype=float)
