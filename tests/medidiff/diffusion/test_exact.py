@@ -49,7 +49,8 @@ def test_densities_are_those_of_scipy(gaussian, mixture):
     expected = multivariate_normal(gaussian.mean.numpy(), (gaussian.covariance() + noise).numpy()).logpdf(u.numpy())
     assert gaussian.log_density(u, sigma) == pytest.approx(torch.tensor(expected), rel=1e-12)
     parts = [
-        w * multivariate_normal(m.numpy(), (c + noise).numpy()).pdf(u.numpy()) for w, m, c in zip(mixture.weights, mixture.means, mixture.covariances())
+        w * multivariate_normal(m.numpy(), (c + noise).numpy()).pdf(u.numpy())
+        for w, m, c in zip(mixture.weights, mixture.means, mixture.covariances())
     ]
     assert mixture.log_density(u, sigma) == pytest.approx(torch.log(sum(torch.as_tensor(part) for part in parts)), rel=1e-10)
 
