@@ -63,7 +63,11 @@ def detect_peaks(
     noise = noise_of(signal)
     baseline = baseline_of(values, max(3, round((widest / np.ptp(even) if widest else 0.2) * len(even))), noise=noise)
     height = values - baseline
-    smooth, threshold = _smoothed(height, noise), max(3.0 * least_signal_to_noise * noise, 1e-9 * float(np.ptp(height)))
+    blur = _blur(height, noise)
+    smooth, threshold = (
+        ndimage.gaussian_filter1d(height, blur),
+        max(3.0 * least_signal_to_noise * noise, 1e-9 * float(np.ptp(height))),
+    )
     tops, facts = find_peaks(smooth, prominence=threshold, height=threshold)
     if len(tops):
         enough = facts["prominences"] >= least_share * facts["prominences"].max()
@@ -76,8 +80,9 @@ def detect_peaks(
     edges = _edges(smooth, tops, noise=noise)
     quiet = np.ones(len(even), dtype=bool)
     for start, stop in edges:
-        quiet[start:stop] = False
-    peaks = tuple(_peak(even, height, smooth=smooth, span=span, quiet=quiet, noise=noise) for span in edges)
+        margin = (stop - start) // 2
+        quiet[max(0, start - margin) : stop + margin] = False
+    peaks = tuple(_peak(even, height, smooth=smooth, blur=blur, span=span, quiet=quiet) for span in edges)
     saturated = saturated_samples(signal)
     return Detection(peaks, np.interp(times, even, baseline), noise, saturated, tuple(_warnings(times, peaks, saturated)))
 
@@ -104,11 +109,18 @@ def baseline_of(signal: np.ndarray, width: int, *, noise: float) -> np.ndarray:
     coarse = signal[: count * block].reshape(count, block).mean(axis=1)
     size = max(3, width // block)
     coarse = ndimage.uniform_filter1d(coarse, max(1, size // 20), mode="nearest")
-    lower = ndimage.uniform_filter1d(ndimage.grey_opening(coarse, size, mode="nearest"), max(1, size // 2), mode="nearest")
     centres = (np.arange(count) + 0.5) * block - 0.5
+    trend = np.polynomial.Polynomial.fit(centres, _envelope(coarse, size), 1)(centres)
+    lower = trend + _envelope(coarse - trend, size)
     baseline = np.interp(np.arange(len(signal)), centres, lower)
     quiet = np.abs(signal - baseline) < 4.0 * noise
     return baseline + (float(np.median((signal - baseline)[quiet])) if quiet.any() else 0.0)
+
+
+def _envelope(coarse: np.ndarray, size: int) -> np.ndarray:
+    """What a flat piece of `size` points reaches from below, smoothed; exact where the baseline is flat."""
+    opened = ndimage.grey_opening(coarse, size, mode="nearest")
+    return ndimage.uniform_filter1d(opened, max(1, size // 2), mode="nearest")
 
 
 def saturated_samples(signal: np.ndarray) -> np.ndarray:
@@ -119,15 +131,14 @@ def saturated_samples(signal: np.ndarray) -> np.ndarray:
     return lengths[labels] >= FLAT
 
 
-def _smoothed(height: np.ndarray, noise: float) -> np.ndarray:
-    """The signal smoothed by 0.15 of the narrowest clear peak's width at half height."""
+def _blur(height: np.ndarray, noise: float) -> float:
+    """Standard deviation of the smoothing, samples: 0.15 of the median width at half height of the clear peaks."""
     first = ndimage.gaussian_filter1d(height, 1.0)
     tops, facts = find_peaks(first, prominence=10.0 * noise)
     if not len(tops):
-        return ndimage.gaussian_filter1d(height, 2.0)
+        return 2.0
     clear = tops[facts["prominences"] > 0.05 * facts["prominences"].max()]
-    narrowest = float(np.median(peak_widths(first, clear, rel_height=0.5)[0]))
-    return ndimage.gaussian_filter1d(height, min(max(0.15 * narrowest, 0.5), 1e4))
+    return float(np.clip(0.15 * np.median(peak_widths(first, clear, rel_height=0.5)[0]), 0.5, 1e4))
 
 
 def _edges(smooth: np.ndarray, tops: np.ndarray, *, noise: float) -> list[tuple[int, int]]:
@@ -144,23 +155,37 @@ def _edges(smooth: np.ndarray, tops: np.ndarray, *, noise: float) -> list[tuple[
 
 
 def _peak(
-    times: np.ndarray, height: np.ndarray, *, smooth: np.ndarray, span: tuple[int, int], quiet: np.ndarray, noise: float
+    times: np.ndarray, height: np.ndarray, *, smooth: np.ndarray, blur: float, span: tuple[int, int], quiet: np.ndarray
 ) -> FoundPeak:
     part = slice(*span)
     t, y = times[part], height[part]
-    time, top = apex(t, smooth[part])
     area = float(np.trapezoid(y, t))
     mean = float(np.trapezoid(t * y, t)) / area
     step = times[1] - times[0]
     index = span[0] + int(np.argmax(smooth[part]))
     width = float(peak_widths(smooth, [index], rel_height=0.5)[0][0]) * step
+    width = math.sqrt(max(width**2 - (GAUSSIAN * blur * step) ** 2, (0.25 * width) ** 2))  # without the smoothing
+    time, top = _top(times, height, centre=float(times[index]), reach=0.3 * width)
     gaussian = (width / GAUSSIAN) ** 2
     variance = float(np.trapezoid((t - mean) ** 2 * y, t)) / area
     nearby = np.flatnonzero(quiet)
     nearby = nearby[np.argsort(np.abs(nearby - index), kind="stable")[: max(2, round(NEAR * width / step))]]
-    peak_to_peak = float(np.ptp(height[nearby])) if len(nearby) > 1 else 6.0 * noise
+    peak_to_peak = float(np.ptp(height[nearby])) if len(nearby) > 1 else 0.0
     ratio = 2.0 * top / peak_to_peak if peak_to_peak > 0 else math.inf
     return FoundPeak(time, top, area, mean, float(np.clip(variance, 0.25 * gaussian, 16 * gaussian)), width, ratio, *span)
+
+
+def _top(times: np.ndarray, height: np.ndarray, *, centre: float, reach: float) -> tuple[float, float]:
+    """Apex (s) and height of the parabola through all samples within reach, of the highest three where these are few."""
+    near = slice(*np.searchsorted(times, [centre - reach, centre + reach], side="right"))
+    t, y = times[near] - centre, height[near]
+    if len(t) < 5:
+        index = int(np.argmin(np.abs(times - centre)))
+        return apex(times[max(0, index - 1) : index + 2], height[max(0, index - 1) : index + 2])
+    a, b, c = np.polyfit(t, y, 2)
+    if not a < 0 or abs(b) > -2 * a * reach:
+        return centre, float(c)
+    return centre - b / (2 * a), float(c - b**2 / (4 * a))
 
 
 def _warnings(times: np.ndarray, peaks: tuple[FoundPeak, ...], saturated: np.ndarray) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from medidiff.chromatography.detection import detect_peaks
+from medidiff.chromatography.detection import Detection, detect_peaks
 from medidiff.chromatography.measurements import Measurements, Run, read_measurements
 from medidiff.chromatography.refusals import late_sentences
 from medidiff.chromatography.settings import ProgrammeSettings
@@ -49,7 +49,8 @@ def elute(settings: ProgrammeSettings, *, trace: Chromatogram | None = None, tab
         elute_programmed(column, oven, retention=source.retention, diffusion=diffusion) for column in (source.column, corrected)
     )
     published = source.runs.get(settings.published)
-    measured, origin = _measured(source, published, trace=trace, table=table, predicted=better)
+    detection = None if trace is None else detect_peaks(trace.times, trace.signal)
+    measured, origin = _measured(source, published, detection=detection, table=table, predicted=better)
     numbers = {
         "citation": source.citation,
         "measured_from": origin,
@@ -58,17 +59,19 @@ def elute(settings: ProgrammeSettings, *, trace: Chromatogram | None = None, tab
         "corrected": _misses(better, measured, published),
         "solutes": _solutes(source.names, plain, better=better, measured=measured, published=published),
     }
-    times, curves = _simulated(better, measured, trace)
+    above = None if trace is None else trace.signal - detection.baseline
+    times, curves = _simulated(better, measured, above=above, times=None if trace is None else trace.times)
     return Programmed(times, curves, numbers, tuple(late_sentences(better.is_beyond, source.names)))
 
 
-def _simulated(elution: Elution, measured: np.ndarray, trace: Chromatogram | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Gaussian peaks at the predicted times and widths, as high as the trace at its apexes; without a trace, of height 1."""
-    if trace is None:
+def _simulated(
+    elution: Elution, measured: np.ndarray, *, above: np.ndarray | None, times: np.ndarray | None
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Gaussian peaks at the predicted times and widths, as high as the trace above its baseline; without a trace, of height 1."""
+    if above is None:
         times, known, heights = np.linspace(0.0, 1.03 * elution.times.max(), SAMPLES), {}, np.ones(len(elution.times))
     else:
-        times, known = trace.times, {"signal": trace.signal}
-        heights = np.interp(np.where(np.isfinite(measured), measured, elution.times), trace.times, trace.signal)
+        known, heights = {"signal": above}, np.interp(np.where(np.isfinite(measured), measured, elution.times), times, above)
     predicted = np.zeros(len(times))
     for centre, width, height in zip(elution.times, elution.widths, heights):
         near = slice(*np.searchsorted(times, [centre - 8 * width, centre + 8 * width]))
@@ -90,14 +93,14 @@ def _corrections(column: ProgrammedColumn, names: Sequence[str]) -> dict[str, An
 
 
 def _measured(
-    source: Measurements, published: Run | None, *, trace: Chromatogram | None, table: Sequence[TablePeak], predicted: Elution
+    source: Measurements, published: Run | None, *, detection: Detection | None, table: Sequence[TablePeak], predicted: Elution
 ) -> tuple[np.ndarray, str]:
     """Measured retention times (solute,), s, NaN where there is none, and where they come from."""
-    if trace is not None:
+    if detection is not None:
         if published is not None:
-            return _apexes(trace, published.times, NEAR * published.widths), "apexes of the trace"
+            return _apexes(detection, published.times, NEAR * published.widths), "apexes of the trace"
         gaps = np.diff(predicted.times, prepend=-np.inf, append=np.inf)
-        return _apexes(trace, predicted.times, REACH * np.minimum(gaps[:-1], gaps[1:])), "apexes of the trace"
+        return _apexes(detection, predicted.times, REACH * np.minimum(gaps[:-1], gaps[1:])), "apexes of the trace"
     if table:
         times = {peak.name: peak.time for peak in table}
         known = np.array([times.get(name, np.nan) for name in source.names])
@@ -109,10 +112,9 @@ def _measured(
     return np.full(len(source.names), np.nan), "nothing: only predicted"
 
 
-def _apexes(trace: Chromatogram, expected: np.ndarray, reach: np.ndarray) -> np.ndarray:
+def _apexes(detection: Detection, expected: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """Apex (solute,) of the largest peak within reach of each expected time; NaN where there is none."""
-    peaks = detect_peaks(trace.times, trace.signal).peaks
-    times, areas = (np.array([getattr(peak, name) for peak in peaks]) for name in ("time", "area"))
+    times, areas = (np.array([getattr(peak, name) for peak in detection.peaks]) for name in ("time", "area"))
     near = np.abs(times - expected[:, None]) <= reach[:, None]
     largest = np.argmax(np.where(near, areas, -np.inf), axis=1)
     found = np.where(near.any(axis=1), times[largest], np.nan)
