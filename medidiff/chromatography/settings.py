@@ -56,8 +56,8 @@ class ColumnSettings(Settings):
     inlet_velocity_m_s: float = Field(0.41, ge=0, le=1e3, description="u0 as measured, m/s; 0: from the pressures (Poiseuille)")
     hold_up_s: float = Field(0.0, ge=0, description="tM of an unretained marker, s; 0: from velocity and pressures")
     detector: Literal["mass", "concentration"] = Field("concentration", description="what it responds to; FID: mass")
-    gas_phase: Literal["none", "golay"] = Field(
-        "none", description="golay: with radial dispersion in the gas (Taylor-Aris-Golay)"
+    gas_phase: Literal["none", "axial", "golay"] = Field(
+        "none", description="dispersion in the gas: none, axial diffusion, or also the radial term of Taylor, Aris and Golay"
     )
 
     @property
@@ -102,7 +102,7 @@ class AnalyteSettings(Settings):
     name: str = Field(min_length=1, description="unique")
     retention: float = Field(0.0, ge=0, le=1e6, description="k to start from; 0: from the peak")
     desorption_per_s: float = Field(0.0, ge=0, le=1e9, description="kd to start from, 1/s; 0: from the peak")
-    diffusion_m2_s: float = Field(0.0, ge=0, le=1, description="D0 in the carrier at inlet pressure, m2/s; 0: neglected")
+    diffusion_m2_s: float = Field(0.0, ge=0, le=1, description="D0 in the carrier at inlet pressure, m2/s; 0: unknown")
     injected_mol_m3: float = Field(0.0, ge=0, description="c0 in the injected gas, mol/m3; 0: unknown")
     capacity_mol_m3: float = Field(0.0, ge=0, description="qmax of the film, mol/m3; 0: unknown, theta0 is not computed")
 

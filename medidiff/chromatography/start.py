@@ -93,12 +93,14 @@ def first_guess(expected: Sequence[Expected], column: ColumnSettings, *, injecti
 def _dispersion(
     analytes: Sequence[AnalyteSettings], column: ColumnSettings, *, velocity: float
 ) -> tuple[list[float], list[float]]:
-    """D0/(u0 L) and R^2 u0/(L D0) of each analyte; the latter 0 without Golay's term."""
+    """D0/(u0 L) and R^2 u0/(L D0) of each analyte; 0 where the settings leave them out."""
+    if column.gas_phase == "none":
+        return [0.0] * len(analytes), [0.0] * len(analytes)
     is_golay = column.gas_phase == "golay"
     unknown = [analyte.name for analyte in analytes if not analyte.diffusion_m2_s]
-    if is_golay and unknown:
+    if unknown:
         raise ConfigError(
-            f"chromatograph.column.gas_phase: golay needs the diffusion coefficient of {', '.join(unknown)}. Give "
+            f"chromatograph.column.gas_phase: {column.gas_phase} needs the diffusion coefficient of {', '.join(unknown)}. Give "
             "diffusion_m2_s, or choose gas_phase: none."
         )
     axial = [analyte.diffusion_m2_s / (velocity * column.length_m) for analyte in analytes]

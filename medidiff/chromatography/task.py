@@ -15,12 +15,13 @@ from medidiff.chromatography.fit import Fit, fit_chromatogram
 from medidiff.chromatography.measures import Measures, agreement, measure, peak_to_valley, resolution
 from medidiff.chromatography.refusals import check_injection, check_loading, check_retention
 from medidiff.chromatography.search import Search
-from medidiff.chromatography.settings import ChromatographSettings, ReadingSettings
+from medidiff.chromatography.settings import ChromatographSettings, ColumnSettings, ReadingSettings
 from medidiff.chromatography.start import Expected, assign, column_times, first_guess
 from medidiff.errors import DataError
 from medidiff.io.chromatogram.trace import FEWEST, Chromatogram
 from physics.chromatography.broadening import corrected_desorption, golay_desorption
 from physics.chromatography.chromatogram import peak_shapes
+from physics.chromatography.column import hold_up_factor
 from physics.chromatography.linearity import loading
 from physics.chromatography.moments import kinetic_cumulants
 from physics.chromatography.reference import PaperColumn
@@ -180,10 +181,21 @@ def _physical(each: Expected, settings: ChromatographSettings, *, k: float, kd: 
         seen = injected * (column.outlet_pressure_pa / column.inlet_pressure_pa if column.detector == "concentration" else 1.0)
         found["response"] = area / seen
     if each.analyte.diffusion_m2_s and column.gas_phase == "none":
-        gas = {"diffusion": each.analyte.diffusion_m2_s, "radius": column.radius_m}
+        gas = {"diffusion": mean_diffusion(each.analyte.diffusion_m2_s, column), "radius": column.radius_m}
         if golay_desorption(k, **gas) > kd:  # else the gas phase alone would broaden more than the fit found
             found["desorption_without_golay_per_s"] = float(corrected_desorption(kd, k, **gas))
     return found
+
+
+def mean_diffusion(inlet: float, column: ColumnSettings) -> float:
+    """The D (m^2/s) at which radial dispersion of an incompressible gas broadens as it does along the real column.
+
+    inlet     D0 at the inlet pressure, m^2/s
+
+        D0 · 2 m(P)/(1 + P^2):   radial variance ∝ ∫ phat^2 dx/D0, that of exchange with the film ∝ ∫ phat dx
+    """
+    ratio = column.outlet_pressure_pa / column.inlet_pressure_pa
+    return inlet * 2 * hold_up_factor(ratio) / (1 + ratio**2)
 
 
 def _renamed(shape: Measures) -> dict[str, float]:
