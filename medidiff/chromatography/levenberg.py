@@ -3,11 +3,13 @@
 import torch
 from torch import Tensor
 
+from medidiff.chromatography.parameters import LOGARITHMIC
 from medidiff.chromatography.problem import Problem, evaluate
 
 TOLERANCE = 1e-10  # relative gain of the cost: done below
 DAMPING = 1e-3
 LOST = 1e12  # damping at which no step helps
+LARGEST = 0.7  # change of a logarithm in one step, a factor of 2
 
 
 def minimise(problem: Problem, theta: Tensor, bounds: tuple[Tensor, Tensor], iterations: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -22,12 +24,14 @@ def minimise(problem: Problem, theta: Tensor, bounds: tuple[Tensor, Tensor], ite
     theta = theta.clone()
     converged, steps = torch.zeros(len(theta), dtype=torch.bool), torch.zeros(len(theta), dtype=torch.int64)
     rows, part = torch.arange(len(theta)), problem
+    logarithms = theta.new_tensor([quantity in LOGARITHMIC for quantity, _ in problem.parameters.labels])
     here = evaluate(problem, theta)
     cost, gradient, normal = here.cost, *_normal(here.jacobian, here.residual)
     damping, growth = torch.full_like(cost, DAMPING), torch.full_like(cost, 2.0)
     for _ in range(iterations):
         low, high = bounds[0][rows], bounds[1][rows]
         step = _step(normal, gradient, damping, _held(theta[rows], gradient, low, high))
+        step = step / ((step.abs() * logarithms).amax(dim=1, keepdim=True) / LARGEST).clamp_min(1.0)
         trial = torch.maximum(torch.minimum(theta[rows] + step, high), low)
         step = trial - theta[rows]
         there = evaluate(part, trial)

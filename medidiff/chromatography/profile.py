@@ -7,14 +7,17 @@ from torch import Tensor
 
 from medidiff.chromatography.fit import Fit
 from medidiff.chromatography.levenberg import minimise
+from medidiff.chromatography.parameters import LOGARITHMIC
 from medidiff.chromatography.problem import Problem, evaluate
 from medidiff.chromatography.uncertainty import residual_deviation
+from medidiff.errors import NumericsError
 
 LEVEL = 1.96  # standard deviations: 95 %
 PIN = 1e-3  # of a standard deviation: how tightly a parameter is held
 ROUNDS, CLOSE = 8, 0.01
 FARTHEST = 30.0  # standard deviations: an interval that has not closed there is open
-ITERATIONS = 60
+LOOSE = 1 / 3  # of a parameter's size: a deviation above which nothing is determined
+ITERATIONS = 30
 
 
 @dataclass(frozen=True)
@@ -30,34 +33,61 @@ def profile_likelihood(fit: Fit, *, level: float = LEVEL) -> Profile:
 
     level   standard deviations of a normal parameter; 1.96 gives 95 %
 
-    A parameter is held by a narrow prior, the others are fitted again; the signed root is close to a straight line, so the
-    end is found by repeated proportion.
+    Each is held by a narrow prior while the rest is fitted again; the signed root is close to a straight line, so the end is
+    found by repeated proportion. Raises NumericsError where the covariance alone leaves a parameter free by a third of its
+    value or more: its valley is long and bent, and has no ends worth the search.
     """
     count = len(fit.theta[0]) + len(fit.areas)
     best, deviations = fit.values[:count], fit.uncertainty.deviations[0, :count]
-    rows = torch.arange(2 * count)
-    which, side = rows % count, torch.where(rows < count, -1.0, 1.0).to(best.dtype)
+    loose = torch.nonzero(deviations > LOOSE * _sizes(fit)[:count]).flatten().tolist()
+    if loose:
+        raise NumericsError(
+            f"the data leave {', '.join(fit.names[i] for i in loose)} free by a third or more, so a profile has no ends. "
+            "Fix what the statements of the fit name, or give a prior."
+        )
+    which = torch.arange(count).repeat(2)
+    side = torch.ones_like(best[which])
+    side[:count] = -1.0
     scale = residual_deviation(fit.problem, evaluate(fit.problem, fit.theta))
     whitened = replace(fit.problem, weights=fit.problem.weights / scale.unsqueeze(1))
     cost = evaluate(whitened, fit.theta).cost
-    many = whitened.rows(torch.zeros(len(rows), dtype=torch.int64))
+    many = whitened.rows(torch.zeros(len(which), dtype=torch.int64))
     many = replace(many, parameters=fit.problem.parameters)
     distance = level * deviations[which]
-    theta, factor = fit.theta.expand(len(rows), -1), torch.ones_like(distance)
+    follow = fit.covariance[which, : fit.theta.shape[1]] / fit.covariance[which, which].unsqueeze(1)
+    farthest = _reach(fit, which, side)
+    factor = torch.ones_like(distance)
     for _ in range(ROUNDS):
-        value = best[which] + side * factor * distance
-        theta, rise = _pinned(many, fit, (which, value), theta)
+        value = best[which] + side * torch.minimum(factor * distance, farthest)
+        rise = _pinned(many, fit, (which, value), fit.theta + follow * (value - best[which]).unsqueeze(1))
         root = (2 * (rise - cost).clamp_min(1e-12)).sqrt()
         if bool(((root / level - 1).abs() < CLOSE).all()):
             break
-        factor = (factor * (level / root).clamp(0.3, 3.0)).clamp_max(FARTHEST / level)
+        factor = factor * (level / root).clamp(0.3, 3.0)
     end = best[which] + (value - best[which]) * level / root  # the last proportion
     end = torch.where((root / level - 1).abs() < 10 * CLOSE, end, side * torch.inf)
     return Profile(end[:count], end[count:])
 
 
-def _pinned(problem: Problem, fit: Fit, pins: tuple[Tensor, Tensor], theta: Tensor) -> tuple[Tensor, Tensor]:
-    """Best theta (rows, p) with parameter `which` of each row at its value, and the cost without the pin (rows,)."""
+def _sizes(fit: Fit) -> Tensor:
+    """What a deviation of each parameter is compared with: 1 for logarithms, the hold-up time for times, the areas."""
+    hold_up = float(fit.peaks.hold_up.reshape(-1)[0])
+    values = zip(fit.labels, fit.values.tolist())
+    sizes = [1.0 if label[0] in LOGARITHMIC else value if label[0] == "area" else hold_up for label, value in values]
+    return fit.values.new_tensor(sizes)
+
+
+def _reach(fit: Fit, which: Tensor, side: Tensor) -> Tensor:
+    """How far each parameter may go: to its bound if theta has one, never 30 standard deviations."""
+    low, high = (
+        torch.nn.functional.pad(bound[0], (0, len(fit.areas)), value=torch.inf) for bound in (-fit.bounds[0], fit.bounds[1])
+    )
+    room = torch.where(side < 0, low[which] + fit.values[which], high[which] - fit.values[which])
+    return torch.minimum(room, FARTHEST * fit.uncertainty.deviations[0, which])
+
+
+def _pinned(problem: Problem, fit: Fit, pins: tuple[Tensor, Tensor], theta: Tensor) -> Tensor:
+    """Cost (rows,), without the pin, at the best theta with parameter `which` of each row at its value; from `theta`."""
     which, value = pins
     nonlinear, rows = theta.shape[1], torch.arange(len(which))
     tight = 1 / (PIN * fit.uncertainty.deviations[0, which])
@@ -68,10 +98,8 @@ def _pinned(problem: Problem, fit: Fit, pins: tuple[Tensor, Tensor], theta: Tens
     centre[rows[own], which[own]], root[rows[own], which[own]] = value[own], tight[own]
     known[rows[~own], which[~own] - nonlinear], weight[rows[~own], which[~own] - nonlinear] = value[~own], tight[~own]
     held = replace(problem, prior=(centre, root), known=(known, weight))
-    start = theta.clone()
-    start[rows[own], which[own]] = value[own]
     bounds = tuple(bound.expand(len(rows), -1) for bound in fit.bounds)
-    found, _, _ = minimise(held, torch.maximum(torch.minimum(start, bounds[1]), bounds[0]), bounds, ITERATIONS)
+    found, _, _ = minimise(held, torch.maximum(torch.minimum(theta, bounds[1]), bounds[0]), bounds, ITERATIONS)
     rise = evaluate(held, found).cost
     rise[own] += before
-    return found, rise
+    return rise

@@ -141,12 +141,12 @@ def check_loading(theta0: float, *, is_forced: bool) -> list[str]:
 
 
 def check_freedom(free: Sequence[str], components: int, priors: Sequence[str]) -> None:
-    """Raises ConfigError where one peak alone is asked for its rates and the instrument's times at once."""
+    """Raises ConfigError where one peak alone is asked for its rates and for both start and length of the injection."""
     loose = [name for name in ("injection", "delay") if name in free and name not in priors]
-    if components == 1 and loose:
+    if components == 1 and len(loose) == 2:
         raise ConfigError(
-            f"fit.free: {' and '.join(loose)} of a single analyte cannot be told from its own retention and desorption (the "
-            "deviation of kd grows 80 to 230 times). Fix the instrument's times, give priors, or fit more analytes together."
+            "fit.free: injection and delay of a single analyte cannot be told from its own retention and desorption (the "
+            "deviation of kd grows 80 to 230 times). Fix one, give a prior, or fit more analytes together."
         )
 
 

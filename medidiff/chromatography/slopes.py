@@ -18,7 +18,14 @@ def shapes_and_slopes(times: Tensor, peaks: Peaks, names: tuple[str, ...]) -> tu
     """
     if not needs_kernel(peaks):
         return peak_gradients(times, peaks, names)
-    return peak_shapes(times, peaks).detach(), {name: _own_slope(times, peaks, name) for name in names}
+    few = [i for i in range(peaks.shape[0]) if needs_kernel(peaks.rows(slice(i, i + 1)))]
+    if len(few) == peaks.shape[0]:
+        return peak_shapes(times, peaks).detach(), {name: _own_slope(times, peaks, name) for name in names}
+    many = [i for i in range(peaks.shape[0]) if i not in few]
+    parts = [shapes_and_slopes(times, peaks.rows(rows), names) for rows in (few, many)]
+    order = torch.tensor(few + many).argsort()
+    shapes, slopes = torch.cat([part[0] for part in parts]), [part[1] for part in parts]
+    return shapes[order], {name: torch.cat([part[name] for part in slopes])[order] for name in names}
 
 
 def _own_slope(times: Tensor, peaks: Peaks, name: str) -> Tensor:
