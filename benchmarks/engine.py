@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmarks import peer_loops
 from benchmarks.discs import options
-from benchmarks.record import Row, interleaved, line, write
+from benchmarks.record import Row, interleaved, kept, line, write
 from medidiff.diffusion.denoiser import Denoiser, edm
 from medidiff.diffusion.dpm_v3 import DPMv3, measure
 from medidiff.diffusion.exact import Mixture, sliced_wasserstein
@@ -202,7 +202,7 @@ PARTS = {"overhead": overhead, "loops": loops, "distance": distance, "options": 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes: minutes to seconds, and nothing is written")
+    parser.add_argument("--quick", action="store_true", help="small sizes, seconds instead of minutes; nothing is written")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts to run (default: all)")
     arguments = parser.parse_args()
     rows = []
@@ -210,8 +210,8 @@ def main() -> None:
         for row in PARTS[part](arguments.quick):
             rows.append(row)
             print(line(row), flush=True)
-    if not arguments.quick and set(arguments.only) == set(PARTS):
-        print(f"written: {write('engine', rows, PACKAGES)}", file=sys.stderr)
+    if not arguments.quick:
+        print(f"written: {write('engine', kept('engine', rows, PACKAGES) + rows, PACKAGES)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,15 @@ def _cpu_lines() -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+def kept(script: str, rows: list[Row], packages: tuple[str, ...]) -> list[Row]:
+    """Rows of an earlier run of other parts of the script, on the same machine with the same versions."""
+    path = RESULTS / f"{script}.json"
+    earlier = json.loads(path.read_text()) if path.exists() else {}
+    if earlier.get("machine") != machine(packages):
+        return []
+    return [Row(**row) for row in earlier["rows"] if row["name"] not in {row.name for row in rows}]
+
+
 def write(script: str, rows: list[Row], packages: tuple[str, ...]) -> Path:
     """The rows as `results/{script}.json`, written beside and renamed."""
     RESULTS.mkdir(exist_ok=True)
