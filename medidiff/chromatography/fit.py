@@ -14,7 +14,7 @@ from medidiff.chromatography.solver import Solution, solve
 from medidiff.chromatography.statements import refuse_singular, refuse_stuck, statements
 from medidiff.chromatography.uncertainty import Uncertainty, uncertainty
 from medidiff.chromatography.wording import name_of
-from medidiff.errors import ConfigError
+from medidiff.errors import ConfigError, NumericsError
 from physics.chromatography.peaks import Peaks
 
 RATES = ("retention", "desorption")
@@ -88,7 +88,10 @@ def fit_chromatogram(
     check_freedom(free, components, tuple(search.priors))
     problem = pose(times, signal.unsqueeze(0), start, free=free, search=search)
     low, high = problem.parameters.limits(search.bounds)
-    solution = solve(problem, low, high, search)
+    try:
+        solution = solve(problem, low, high, search)
+    except ValueError as error:
+        raise NumericsError(f"chromatogram: the fit left the range of the model. {error}") from error
     check_finite(solution.evaluation.residual, "the residual", source="chromatogram")
     known = uncertainty(solution.problem, solution.evaluation)
     labels = all_labels(problem)

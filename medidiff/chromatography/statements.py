@@ -43,8 +43,7 @@ def refuse_stuck(
         if not (label[0] in NOT_NEGATIVE and side == "lowest" and value <= 0):
             shown = f"{torch.tensor(value).exp():.4g}" if label[0] in LOGARITHMIC else f"{value:.4g}"
             raise NumericsError(
-                f"{name_of(label, analytes)} ended at its {side} value, {shown}. Give a better start, or widen "
-                f"fit.bounds.{label[0]}."
+                f"{name_of(label, analytes)} ended at its {side} value, {shown}. Give a better start, or wider bounds."
             )
 
 
