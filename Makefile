@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 # both cores for whole processes; one thread in each keeps small operations from waiting for one another
 TEST_PROCESSES ?= 2
 
-.PHONY: help demo demo-real test test-all lint format lock docs clean
+.PHONY: help demo demo-real demo-chromatography test test-all lint format lock docs clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 demo: $(BIN)/.ready ## digital patients, written as DICOM, from files to report
 	$(BIN)/medidiff run configs/demo.yaml
@@ -16,6 +16,9 @@ demo: $(BIN)/.ready ## digital patients, written as DICOM, from files to report
 demo-real: $(BIN)/.ready ## three public patients; set MEDIDIFF_MIRROR to read them from a folder
 	$(BIN)/medidiff data get petct-sts-dicom
 	$(BIN)/medidiff run configs/demo-real.yaml
+
+demo-chromatography: $(BIN)/.ready ## digital and published chromatograms, from instrument files to parameters
+	$(BIN)/medidiff run configs/chromatography.yaml
 
 test: $(BIN)/.ready ## every test but the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadgroup -m "not slow"

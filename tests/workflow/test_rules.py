@@ -45,7 +45,8 @@ def test_snakefmt_would_change_nothing():
     assert run("snakefmt", "--check", "Snakefile", "workflow").returncode == 0
 
 
-DEMO = {"phantom": 6, "convert": 6, "truth": 6, "segment": 30, "export": 30, "evaluate": 30, "page": 6, "index": 1, "all": 1}
+PATIENTS = {"convert": 6, "truth": 6, "segment": 30, "export": 30, "evaluate": 30}
+DEMO = PATIENTS | {"phantom": 7, "chromatograph": 1, "page": 7, "index": 1, "all": 1}
 
 
 def job_counts(*arguments):
@@ -64,8 +65,8 @@ def test_the_demo_has_the_expected_jobs(tmp_path, device):
 @pytest.mark.realdata
 def test_the_real_demo_has_the_expected_jobs(tmp_path):
     where = ["--config", f"pathvars={{'results': '{tmp_path}/r', 'logs': '{tmp_path}/l'}}"]
-    expected = {name: count // 2 for name, count in DEMO.items() if name not in ("index", "all", "phantom")}
-    assert job_counts("--configfile", "configs/demo-real.yaml", *where) == expected | {"index": 1, "all": 1}
+    expected = {name: count // 2 for name, count in PATIENTS.items()} | {"page": 3, "index": 1, "all": 1}
+    assert job_counts("--configfile", "configs/demo-real.yaml", *where) == expected
 
 
 def test_a_wrong_configuration_stops_before_any_job_with_all_its_mistakes():
