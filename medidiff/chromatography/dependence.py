@@ -23,27 +23,29 @@ class Dependence:
     freed: Tensor  # (q,)   standard deviations if the quantity were free
 
 
-def dependence(problem: Problem, evaluation: Evaluation, name: str) -> Dependence:
-    """Influence of the fixed quantity `name`, to first order: the fit that is best again after it has moved.
+def dependences(problem: Problem, evaluation: Evaluation, names: tuple[str, ...]) -> list[Dependence]:
+    """Influence of each fixed shared quantity, to first order: the fit that is best again after it has moved.
 
     influence = - J^+ j,      j the derivative of the curve by the quantity
     """
-    peaks = evaluation.peaks
-    slope = shapes_and_slopes(problem.times, peaks, (name,))[1][name]
-    value = float(getattr(peaks, name).reshape(-1)[0])
-    areas = evaluation.coefficients[:, : peaks.shape[1], None]
-    column = (areas * slope).sum(dim=1) * problem.weights * (value if name in LOGARITHMIC else 1.0)
-    scale = residual_deviation(problem, evaluation)
-    jacobian, samples = whole_jacobian(problem, evaluation)[0], len(problem.times)
-    jacobian = torch.cat([jacobian[:samples] / scale.clamp_min(1e-300), jacobian[samples:]])
-    column = torch.nn.functional.pad(column[0] / scale.clamp_min(1e-300), (0, len(jacobian) - samples))
+    scale, samples = residual_deviation(problem, evaluation).clamp_min(1e-300), len(problem.times)
+    jacobian = whole_jacobian(problem, evaluation)[0]
+    jacobian = torch.cat([jacobian[:samples] / scale, jacobian[samples:]])
     norms = torch.linalg.vector_norm(jacobian, dim=0).clamp_min(1e-300)
     orthonormal, triangle = torch.linalg.qr(jacobian / norms)
-    inside = orthonormal.T @ column
     inverse = torch.linalg.inv(triangle) / norms.unsqueeze(1)
-    influence, unexplained = -inverse @ inside, torch.linalg.vector_norm(column - orthonormal @ inside)
     fixed = (inverse**2).sum(dim=1)
-    return Dependence(name, value, influence, (fixed + (influence / unexplained) ** 2).sqrt())
+    peaks, found = evaluation.peaks, []
+    slopes = shapes_and_slopes(problem.times, peaks, names)[1]
+    for name in names:
+        value = float(getattr(peaks, name).reshape(-1)[0])
+        column = (evaluation.coefficients[:, : peaks.shape[1], None] * slopes[name]).sum(dim=1) * problem.weights / scale
+        column = torch.nn.functional.pad(column[0] * (value if name in LOGARITHMIC else 1.0), (0, len(jacobian) - samples))
+        inside = orthonormal.T @ column
+        unexplained = torch.linalg.vector_norm(column - orthonormal @ inside)
+        influence = -inverse @ inside
+        found.append(Dependence(name, value, influence, (fixed + (influence / unexplained) ** 2).sqrt()))
+    return found
 
 
 def dependence_sentence(effect: Dependence, analytes: Sequence[str], factors: slice) -> str:

@@ -32,7 +32,7 @@ def project(basis: Tensor, signal: Tensor, *, positive: int) -> Projection:
     """
     orthonormal, triangle = torch.linalg.qr(basis.mT)
     inside = (orthonormal.mT @ signal.unsqueeze(-1)).squeeze(-1)
-    inverse = torch.linalg.pinv(triangle, rtol=RANK)
+    inverse = _inverse(triangle)
     coefficients = (inverse @ inside.unsqueeze(-1)).squeeze(-1)
     broken = torch.nonzero((coefficients[:, :positive] < 0).any(dim=1)).flatten().tolist()
     for row in broken:
@@ -55,6 +55,15 @@ def projected_jacobian(projection: Projection, slopes: Tensor, cross: Tensor) ->
     q, w = projection.orthonormal, projection.inverse
     along = slopes @ q @ (projection.triangle @ w).mT - cross @ w
     return along @ q.mT - slopes
+
+
+def _inverse(triangle: Tensor) -> Tensor:
+    """R^-1 (b, m, m), or the pseudo-inverse of the whole batch where some R is close to singular."""
+    diagonal = torch.diagonal(triangle, dim1=1, dim2=2).abs()
+    if bool((diagonal.amin(dim=1) <= RANK * diagonal.amax(dim=1)).any()):
+        return torch.linalg.pinv(triangle, rtol=RANK)
+    identity = torch.eye(triangle.shape[1], dtype=triangle.dtype, device=triangle.device)
+    return torch.linalg.solve_triangular(triangle, identity.expand_as(triangle), upper=True)
 
 
 def _bounded(triangle: np.ndarray, inside: np.ndarray, positive: int) -> np.ndarray:

@@ -74,21 +74,25 @@ def soft_weights(problem: Problem, curve: Tensor) -> Tensor:
 
 
 def _trust_region(problem: Problem, start: Tensor, bounds: tuple[Tensor, Tensor], iterations: int) -> Solution:
-    """scipy's bounded trust-region reflective method; residual and Jacobian of a point are computed together, once."""
-    known: dict[bytes, Evaluation] = {}
+    """scipy's bounded trust-region reflective method; residual and Jacobian of a point are computed together, once.
 
-    def at(theta: np.ndarray) -> Evaluation:
+    The method uses nothing but |r|, J^T r and J^T J, so both are handed over as Q^T r (with the rest of |r|) and R of J = Q R.
+    """
+    known: dict[bytes, tuple[Evaluation, np.ndarray, np.ndarray]] = {}
+
+    def at(theta: np.ndarray) -> tuple[Evaluation, np.ndarray, np.ndarray]:
         key = theta.tobytes()
         if key not in known:
             known.clear()
-            known[key] = evaluate(problem, torch.from_numpy(theta.copy()).unsqueeze(0))
+            evaluation = evaluate(problem, torch.from_numpy(theta.copy()).unsqueeze(0))
+            known[key] = (evaluation, *_compressed(evaluation))
         return known[key]
 
     low, high = (bound[0].numpy() for bound in bounds)
     result = least_squares(
-        lambda theta: at(theta).residual[0].numpy(),
+        lambda theta: at(theta)[1],
         np.clip(start[0].numpy(), low, high),
-        jac=lambda theta: at(theta).jacobian[0].numpy().T,
+        jac=lambda theta: at(theta)[2],
         bounds=(low, high),
         method="trf",
         x_scale="jac",
@@ -97,4 +101,14 @@ def _trust_region(problem: Problem, start: Tensor, bounds: tuple[Tensor, Tensor]
         gtol=None,
         max_nfev=iterations,
     )
-    return Solution(problem, torch.from_numpy(result.x).unsqueeze(0), at(result.x), result.status > 0, int(result.njev))
+    return Solution(problem, torch.from_numpy(result.x).unsqueeze(0), at(result.x)[0], result.status > 0, int(result.njev))
+
+
+def _compressed(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+    """Residual (p + 1,) and Jacobian (p + 1, p) with the same norms and products as the long ones."""
+    orthonormal, triangle = torch.linalg.qr(evaluation.jacobian[0].T)
+    residual = evaluation.residual[0]
+    inside = residual @ orthonormal
+    outside = torch.linalg.vector_norm(residual - orthonormal @ inside)
+    short = torch.nn.functional.pad(triangle, (0, 0, 0, 1))
+    return torch.cat([inside, outside.unsqueeze(0)]).numpy(), short.numpy()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from medidiff.chromatography.dependence import dependence, dependence_sentence
+from medidiff.chromatography.dependence import dependence_sentence, dependences
 from medidiff.chromatography.noise import durbin_watson
 from medidiff.chromatography.parameters import LOGARITHMIC, NOT_NEGATIVE
 from medidiff.chromatography.refusals import sampling_sentences, unit_sentences
@@ -66,10 +66,8 @@ def statements(solution: Solution, known: Uncertainty, labels: Labels, analytes:
     said = []
     if "retention" in problem.parameters.free:
         factors = problem.parameters.slices["retention"]
-        for name in ("hold_up", "delay"):
-            if name not in problem.parameters.free:
-                effect = dependence(problem, solution.evaluation, name)
-                said.append(dependence_sentence(effect, analytes, factors))
+        fixed = tuple(name for name in ("hold_up", "delay") if name not in problem.parameters.free)
+        said += [dependence_sentence(each, analytes, factors) for each in dependences(problem, solution.evaluation, fixed)]
     said += flat_sentences(solution, known, labels, analytes)
     said += sampling_sentences(problem.times, mean_and_variance(peaks)[1][0].sqrt())
     said += unit_sentences((peaks.retention * peaks.desorption * peaks.hold_up)[0], analytes)
