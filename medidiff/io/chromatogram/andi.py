@@ -12,6 +12,9 @@ from medidiff.errors import DataError
 from medidiff.io.atomic import atomic_path
 from medidiff.io.chromatogram.trace import Chromatogram, TablePeak, checked, seconds_per
 
+LONGEST = 1 << 27  # values of one variable
+# what scipy and h5py raise on damaged files
+BROKEN = (OSError, ValueError, TypeError, IndexError, KeyError, MemoryError, OverflowError, AttributeError, RuntimeError)
 TECHNICAL = (
     "detector_name",
     "detector_unit",
@@ -114,8 +117,14 @@ def _content(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         if magic == b"\x89HDF\r\n\x1a\n":
             with h5py.File(path, "r") as file:
                 data = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset) and _is_number(item)}
-                return {name: item[...] for name, item in data.items()}, {name: _text(v) for name, v in file.attrs.items()}
-    except (OSError, ValueError, TypeError, IndexError, KeyError, MemoryError, OverflowError, AttributeError) as error:
+                largest = max((item.size for item in data.values()), default=0)
+                if largest > LONGEST:
+                    raise DataError(
+                        f"{path.name}: a variable claims {largest} values, expected at most {LONGEST}. Export it again."
+                    )
+                attributes = {str(name): _text(value) for name, value in file.attrs.items()}
+                return {str(name): item[...] for name, item in data.items()}, attributes
+    except BROKEN as error:
         raise DataError(f"{path.name}: damaged or cut netCDF file ({type(error).__name__}). Copy or export it again.") from error
     raise DataError(f"{path.name}: begins with {magic[:4]!r}, expected a netCDF file. Give the file its format's ending.")
 

@@ -44,5 +44,5 @@ def read_curves(path: Path) -> Curves:
             names = tuple(str(name) for name in file.attrs["components"])
             facts = {name: str(value) for name, value in file.attrs.items() if name != "components"}
             return Curves(file["time"][...], values, names, facts)
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise DataError(f"{path.name}: not readable as stored curves ({error}). Run `medidiff chromatograph` again.") from error

@@ -59,7 +59,8 @@ def checked(file: str, chromatogram: Chromatogram) -> Chromatogram:
 
     file   name as it may be shown
     """
-    times, signal = (np.asarray(value, dtype=float) for value in (chromatogram.times, chromatogram.signal))
+    with np.errstate(invalid="ignore", over="ignore"):  # what does not fit becomes infinite and is refused below
+        times, signal = (np.asarray(value, dtype=float) for value in (chromatogram.times, chromatogram.signal))
     if times.ndim != 1 or times.shape != signal.shape:
         raise DataError(
             f"{file}: times of shape {times.shape}, signal of shape {signal.shape}; expected one value per time. Export it again."

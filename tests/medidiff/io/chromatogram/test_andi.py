@@ -74,6 +74,13 @@ def test_netcdf4_reads_like_netcdf3(tmp_path):
     assert found.unit == "mAU"
 
 
+def test_a_variable_of_absurd_size_is_refused_before_it_is_read(tmp_path):
+    with h5py.File(tmp_path / "bomb.cdf", "w") as file:
+        file.create_dataset("ordinate_values", shape=(1 << 40,), chunks=(1 << 20,), dtype="f8", compression="gzip")
+    with pytest.raises(DataError, match=r"bomb\.cdf: a variable claims 1099511627776 values"):
+        read_andi(tmp_path / "bomb.cdf")
+
+
 def test_what_is_written_reads_back_and_other_software_reads_it(tmp_path):
     made = Chromatogram(-0.79 + 0.01 * np.arange(500), np.sin(0.02 * np.arange(500)), "pA", "FID")
     write_andi(tmp_path / "w.cdf", made)
