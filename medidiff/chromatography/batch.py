@@ -59,7 +59,7 @@ def fit_many(
     search = search or Search()
     times, signals = (torch.as_tensor(each, dtype=torch.float64) for each in (times, signals))
     check_times(times, signals, source="chromatograms")
-    check_freedom(free, start.shape[1], tuple(search.priors))
+    check_freedom(free, start.shape[1], priors=tuple(search.priors))
     problem = pose(times, signals, start, free=free, search=search)
     bounds = problem.parameters.limits(search.bounds)
     pieces = [torch.arange(i, min(i + CHUNK, len(signals))) for i in range(0, len(signals), CHUNK)]
@@ -70,10 +70,10 @@ def fit_many(
 
 
 def refit(
-    problem: Problem, theta: Tensor, bounds: tuple[Tensor, Tensor], search: Search
+    problem: Problem, theta: Tensor, *, bounds: tuple[Tensor, Tensor], search: Search
 ) -> tuple[Tensor, Tensor, Tensor, Problem]:
     """`minimise`, for `soft_l1` repeated with new weights until they settle; the last problem comes back too."""
-    theta, converged, steps = minimise(problem, theta, bounds, search.iterations)
+    theta, converged, steps = minimise(problem, theta, bounds=bounds, iterations=search.iterations)
     if search.loss == "linear":
         return theta, converged, steps, problem
     weighted = problem
@@ -81,7 +81,7 @@ def refit(
         weights = soft_weights(problem, evaluate(weighted, theta).curve)
         settled = (weights - weighted.weights).abs().max() <= SETTLED * problem.weights.max()
         weighted = replace(problem, weights=weights)
-        theta, converged, more = minimise(weighted, theta, bounds, search.iterations)
+        theta, converged, more = minimise(weighted, theta, bounds=bounds, iterations=search.iterations)
         steps = steps + more
         if settled:
             break
@@ -102,7 +102,7 @@ def _fit_piece(job: tuple[Problem, tuple[Tensor, Tensor], Search]) -> Fits:
 
 def _fit_batch(problem: Problem, bounds: tuple[Tensor, Tensor], search: Search) -> Fits:
     start = problem.parameters.pack(problem.parameters.base)
-    theta, converged, steps, problem = refit(problem, start, bounds, search)
+    theta, converged, steps, problem = refit(problem, start, bounds=bounds, search=search)
     evaluation = evaluate(problem, theta)
     known = uncertainty(problem, evaluation)
     components = problem.parameters.base.shape[1]

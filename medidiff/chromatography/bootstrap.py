@@ -84,6 +84,8 @@ def _refit(fit: Fit, signals: Tensor, prior: tuple[Tensor, Tensor]) -> Tensor:
     same = torch.zeros(len(signals), dtype=torch.int64)
     problem = replace(fit.problem.rows(same), signal=signals, prior=prior)
     problem = replace(problem, parameters=replace(problem.parameters, base=fit.problem.parameters.base))
-    theta, converged, _ = minimise(problem, fit.theta[same], tuple(bound[same] for bound in fit.bounds), ITERATIONS)
+    theta, converged, _ = minimise(
+        problem, fit.theta[same], bounds=tuple(bound[same] for bound in fit.bounds), iterations=ITERATIONS
+    )
     values = torch.cat([theta, evaluate(problem, theta).coefficients], dim=1)
     return values[converged]

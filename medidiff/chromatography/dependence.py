@@ -23,7 +23,7 @@ class Dependence:
     freed: Tensor  # (q,)   standard deviations if the quantity were free
 
 
-def dependences(problem: Problem, evaluation: Evaluation, names: tuple[str, ...]) -> list[Dependence]:
+def dependences(problem: Problem, evaluation: Evaluation, *, names: tuple[str, ...]) -> list[Dependence]:
     """Influence of each fixed shared quantity, to first order: the fit that is best again after it has moved.
 
     influence = - J^+ j,      j the derivative of the curve by the quantity
@@ -36,7 +36,7 @@ def dependences(problem: Problem, evaluation: Evaluation, names: tuple[str, ...]
     inverse = torch.linalg.inv(triangle) / norms.unsqueeze(1)
     fixed = (inverse**2).sum(dim=1)
     peaks, found = evaluation.peaks, []
-    slopes = shapes_and_slopes(problem.times, peaks, names)[1]
+    slopes = shapes_and_slopes(problem.times, peaks, names=names)[1]
     for name in names:
         value = float(getattr(peaks, name).reshape(-1)[0])
         column = (evaluation.coefficients[:, : peaks.shape[1], None] * slopes[name]).sum(dim=1) * problem.weights / scale
@@ -48,7 +48,7 @@ def dependences(problem: Problem, evaluation: Evaluation, names: tuple[str, ...]
     return found
 
 
-def dependence_sentence(effect: Dependence, analytes: Sequence[str], factors: slice) -> str:
+def dependence_sentence(effect: Dependence, analytes: Sequence[str], *, factors: slice) -> str:
     """The effect on the retention factors, whose place among the parameters is `factors`, as a sentence."""
     quantity = QUANTITY[effect.name]
     unit, unit_word = (1.0, "1 % more") if effect.name in LOGARITHMIC else (100.0, "1 s more")

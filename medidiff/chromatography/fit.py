@@ -85,20 +85,20 @@ def fit_chromatogram(
             f"fit: start of shape {tuple(start.shape)} for analytes {', '.join(analytes)}; expected (1, analytes), all distinct."
         )
     sampling = check_times(times, signal, source="chromatogram")
-    check_freedom(free, components, tuple(search.priors))
+    check_freedom(free, components, priors=tuple(search.priors))
     problem = pose(times, signal.unsqueeze(0), start, free=free, search=search)
-    low, high = problem.parameters.limits(search.bounds)
+    bounds = problem.parameters.limits(search.bounds)
     try:
-        solution = solve(problem, low, high, search)
+        solution = solve(problem, bounds, search=search)
     except ValueError as error:
         raise NumericsError(f"chromatogram: the fit left the range of the model. {error}") from error
     check_finite(solution.evaluation.residual, "the residual", source="chromatogram")
     known = uncertainty(solution.problem, solution.evaluation)
     labels = all_labels(problem)
-    refuse_singular(solution, known, labels, analytes)
-    refuse_stuck(solution, known, (low, high), labels, analytes)
-    said = (*sampling, *statements(solution, known, labels, analytes))
-    return _fit(solution, known, (low, high), analytes=analytes, said=said)
+    refuse_singular(solution, known, labels=labels, analytes=analytes)
+    refuse_stuck(solution, known, bounds=bounds, labels=labels, analytes=analytes)
+    said = (*sampling, *statements(solution, known, labels=labels, analytes=analytes))
+    return _fit(solution, known, bounds=bounds, analytes=analytes, said=said)
 
 
 def all_labels(problem: Problem) -> tuple[tuple[str, int | None], ...]:
@@ -110,8 +110,8 @@ def all_labels(problem: Problem) -> tuple[tuple[str, int | None], ...]:
 def _fit(
     solution: Solution,
     known: Uncertainty,
-    bounds: tuple[Tensor, Tensor],
     *,
+    bounds: tuple[Tensor, Tensor],
     analytes: tuple[str, ...],
     said: tuple[str, ...],
 ) -> Fit:

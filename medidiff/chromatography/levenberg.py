@@ -12,7 +12,7 @@ LOST = 1e12  # damping at which no step helps
 LARGEST = 0.7  # change of a logarithm in one step, a factor of 2
 
 
-def minimise(problem: Problem, theta: Tensor, bounds: tuple[Tensor, Tensor], iterations: int) -> tuple[Tensor, Tensor, Tensor]:
+def minimise(problem: Problem, theta: Tensor, *, bounds: tuple[Tensor, Tensor], iterations: int) -> tuple[Tensor, Tensor, Tensor]:
     """The best theta (b, p) of every problem, whether each converged (b,), and its steps (b,).
 
     theta        (b, p)   where to start

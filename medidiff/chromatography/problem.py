@@ -77,7 +77,7 @@ def evaluate(problem: Problem, theta: Tensor) -> Evaluation:
     parameters = problem.parameters
     peaks = parameters.unpack(theta)
     components, free = peaks.shape[1], parameters.free
-    shapes, slopes = shapes_and_slopes(problem.times, peaks, free)
+    shapes, slopes = shapes_and_slopes(problem.times, peaks, names=free)
     slopes = {
         name: slope * getattr(peaks, name).unsqueeze(-1) if name in LOGARITHMIC else slope for name, slope in slopes.items()
     }
@@ -92,7 +92,7 @@ def evaluate(problem: Problem, theta: Tensor) -> Evaluation:
     cross = torch.cat([_spread((slopes[name] @ against).squeeze(-1), name) for name in free], dim=1)
     cross = torch.nn.functional.pad(cross, (0, basis.shape[1] - components))
     padded = torch.nn.functional.pad(moved * weights, (0, root.shape[1]))
-    data = projected_jacobian(projection, padded, cross)
+    data = projected_jacobian(projection, padded, cross=cross)
     prior_centre, prior_root = problem.prior
     residual = torch.cat([projection.residual, (prior_centre - theta) * prior_root], dim=1)
     jacobian = torch.cat([data, -torch.diag_embed(prior_root)], dim=2)

@@ -99,7 +99,7 @@ def _pinned(problem: Problem, fit: Fit, pins: tuple[Tensor, Tensor], theta: Tens
     known[rows[~own], which[~own] - nonlinear], weight[rows[~own], which[~own] - nonlinear] = value[~own], tight[~own]
     held = replace(problem, prior=(centre, root), known=(known, weight))
     bounds = tuple(bound.expand(len(rows), -1) for bound in fit.bounds)
-    found, _, _ = minimise(held, torch.maximum(torch.minimum(theta, bounds[1]), bounds[0]), bounds, ITERATIONS)
+    found, _, _ = minimise(held, torch.maximum(torch.minimum(theta, bounds[1]), bounds[0]), bounds=bounds, iterations=ITERATIONS)
     rise = evaluate(held, found).cost
     rise[own] += before
     return rise

@@ -43,7 +43,7 @@ def project(basis: Tensor, signal: Tensor, *, positive: int) -> Projection:
     return Projection(coefficients, residual, orthonormal, triangle, inverse)
 
 
-def projected_jacobian(projection: Projection, slopes: Tensor, cross: Tensor) -> Tensor:
+def projected_jacobian(projection: Projection, slopes: Tensor, *, cross: Tensor) -> Tensor:
     """d residual/d theta with the coefficients at their best for every theta (Golub and Pereyra 1973, eq. 4.8).
 
     slopes    (b, p, n)   sum over j of c_j d basis_j/d theta, weighted

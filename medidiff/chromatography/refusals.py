@@ -105,7 +105,7 @@ def check_loading(theta0: float, *, is_forced: bool) -> list[str]:
     return [f"{sentence}: competition for the film shifts peaks by up to {5 * theta0:.2g} of their standard deviation."]
 
 
-def check_freedom(free: Sequence[str], components: int, priors: Sequence[str]) -> None:
+def check_freedom(free: Sequence[str], components: int, *, priors: Sequence[str]) -> None:
     """Raises ConfigError where one peak alone is asked for its rates and for both start and length of the injection."""
     loose = [name for name in ("injection", "delay") if name in free and name not in priors]
     if components == 1 and len(loose) == 2:

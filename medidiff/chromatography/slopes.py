@@ -10,7 +10,7 @@ from physics.chromatography.inversion import needs_kernel
 from physics.chromatography.peaks import Peaks
 
 
-def shapes_and_slopes(times: Tensor, peaks: Peaks, names: tuple[str, ...]) -> tuple[Tensor, dict[str, Tensor]]:
+def shapes_and_slopes(times: Tensor, peaks: Peaks, *, names: tuple[str, ...]) -> tuple[Tensor, dict[str, Tensor]]:
     """As `peak_gradients`, and also where the Bessel kernel must serve (36 transfer units or fewer, no dispersion).
 
     times     (time,)                s
@@ -22,7 +22,7 @@ def shapes_and_slopes(times: Tensor, peaks: Peaks, names: tuple[str, ...]) -> tu
     if len(few) == peaks.shape[0]:
         return peak_shapes(times, peaks).detach(), {name: _own_slope(times, peaks, name) for name in names}
     many = [i for i in range(peaks.shape[0]) if i not in few]
-    parts = [shapes_and_slopes(times, peaks.rows(rows), names) for rows in (few, many)]
+    parts = [shapes_and_slopes(times, peaks.rows(rows), names=names) for rows in (few, many)]
     order = torch.tensor(few + many).argsort()
     shapes, slopes = torch.cat([part[0] for part in parts]), [part[1] for part in parts]
     return shapes[order], {name: torch.cat([part[name] for part in slopes])[order] for name in names}

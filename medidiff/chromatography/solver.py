@@ -34,19 +34,19 @@ class Solution:
         return float((samples**2).mean().sqrt())
 
 
-def solve(problem: Problem, low: Tensor, high: Tensor, search: Search) -> Solution:
+def solve(problem: Problem, bounds: tuple[Tensor, Tensor], *, search: Search) -> Solution:
     """The best fit of one chromatogram (b = 1) from its start, and from others where that leaves 5 times the noise.
 
-    low, high   (1, p)   bounds of theta
+    bounds   (1, p) each   lowest and highest theta
     """
     start = problem.parameters.pack(problem.parameters.base)
-    best = _robust(problem, start, (low, high), search)
+    best = _robust(problem, start, bounds, search)
     part = problem.parameters.slices.get("desorption")
     if best.misfit > MISFIT and part is not None:
         for factor in OTHER_STARTS:
             other = start.clone()
             other[:, part] += float(np.log(factor))
-            found = _robust(problem, other, (low, high), search)
+            found = _robust(problem, other, bounds, search)
             best = found if found.evaluation.cost < best.evaluation.cost else best
     return best
 

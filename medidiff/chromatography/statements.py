@@ -21,7 +21,7 @@ AT_BOUND = 0.01  # of a standard deviation
 Labels = tuple[tuple[str, int | None], ...]
 
 
-def refuse_singular(solution: Solution, known: Uncertainty, labels: Labels, analytes: Sequence[str]) -> None:
+def refuse_singular(solution: Solution, known: Uncertainty, *, labels: Labels, analytes: Sequence[str]) -> None:
     """Raises NumericsError for a peak that is not there, or parameters that the data cannot tell apart at all."""
     absent = [name for name, area in zip(analytes, solution.evaluation.coefficients[0].tolist()) if area <= 0]
     if absent:
@@ -30,13 +30,12 @@ def refuse_singular(solution: Solution, known: Uncertainty, labels: Labels, anal
             "or leave the analyte out."
         )
     if float(known.singular[0, -1]) < SINGULAR:
-        raise NumericsError(
-            f"the Jacobian is singular. {flat_sentences(solution, known, labels, analytes)[-1]} Fix one of them, or give a prior."
-        )
+        flattest = flat_sentences(solution, known, labels=labels, analytes=analytes)[-1]
+        raise NumericsError(f"the Jacobian is singular. {flattest} Fix one of them, or give a prior.")
 
 
 def refuse_stuck(
-    solution: Solution, known: Uncertainty, bounds: tuple[Tensor, Tensor], labels: Labels, analytes: Sequence[str]
+    solution: Solution, known: Uncertainty, *, bounds: tuple[Tensor, Tensor], labels: Labels, analytes: Sequence[str]
 ) -> None:
     """Raises NumericsError for a parameter at a bound, except for a time that is 0: that is a result."""
     for label, side, value in _stuck(solution, known, bounds, labels):
@@ -60,15 +59,18 @@ def _stuck(solution: Solution, known: Uncertainty, bounds: tuple[Tensor, Tensor]
     return found
 
 
-def statements(solution: Solution, known: Uncertainty, labels: Labels, analytes: Sequence[str]) -> list[str]:
+def statements(solution: Solution, known: Uncertainty, *, labels: Labels, analytes: Sequence[str]) -> list[str]:
     """Sentences on what the data do not determine, and on signs that the model or the noise is not as assumed."""
     problem, peaks = solution.problem, solution.evaluation.peaks
     said = []
     if "retention" in problem.parameters.free:
         factors = problem.parameters.slices["retention"]
         fixed = tuple(name for name in ("hold_up", "delay") if name not in problem.parameters.free)
-        said += [dependence_sentence(each, analytes, factors) for each in dependences(problem, solution.evaluation, fixed)]
-    said += flat_sentences(solution, known, labels, analytes)
+        said += [
+            dependence_sentence(each, analytes, factors=factors)
+            for each in dependences(problem, solution.evaluation, names=fixed)
+        ]
+    said += flat_sentences(solution, known, labels=labels, analytes=analytes)
     said += sampling_sentences(problem.times, mean_and_variance(peaks)[1][0].sqrt())
     said += unit_sentences((peaks.retention * peaks.desorption * peaks.hold_up)[0], analytes)
     return said + _quality_sentences(solution, labels, analytes)
@@ -98,7 +100,7 @@ def _quality_sentences(solution: Solution, labels: Labels, analytes: Sequence[st
     return said
 
 
-def flat_sentences(solution: Solution, known: Uncertainty, labels: Labels, analytes: Sequence[str]) -> list[str]:
+def flat_sentences(solution: Solution, known: Uncertainty, *, labels: Labels, analytes: Sequence[str]) -> list[str]:
     """One sentence for every direction whose singular value is below 1e-3 of the largest."""
     times = float(solution.evaluation.peaks.hold_up.reshape(-1)[0])
     areas = dict(zip([("area", i) for i in range(len(analytes))], solution.evaluation.coefficients[0].tolist()))
@@ -107,6 +109,6 @@ def flat_sentences(solution: Solution, known: Uncertainty, labels: Labels, analy
     )
     flat = torch.nonzero(known.singular[0] < FLAT).flatten().tolist()
     return [
-        describe_direction(known.directions[0, i], labels, analytes, scales=scales, visible=float(known.visible[0, i]))
+        describe_direction(known.directions[0, i], labels, analytes=analytes, scales=scales, visible=float(known.visible[0, i]))
         for i in flat
     ]

@@ -31,7 +31,7 @@ def name_of(label: tuple[str, int | None], analytes: Sequence[str]) -> str:
 
 
 def describe_direction(
-    direction: Tensor, labels: Sequence[tuple[str, int | None]], analytes: Sequence[str], *, scales: Tensor, visible: float
+    direction: Tensor, labels: Sequence[tuple[str, int | None]], *, analytes: Sequence[str], scales: Tensor, visible: float
 ) -> str:
     """One flat direction as a sentence.
 

@@ -109,9 +109,9 @@ def test_a_parameter_at_a_bound_is_flagged(btex, start):
 def test_rows_that_need_the_kernel_are_computed_apart():
     times = torch.arange(0, 120, 1.0, dtype=torch.float64)
     peaks = Peaks(torch.tensor([[1.0], [3.0], [0.8]], dtype=torch.float64), torch.tensor([[1.0], [4.0], [1.2]]), 20.0, 4.0)
-    shapes, slopes = shapes_and_slopes(times, peaks, ("retention", "desorption"))
+    shapes, slopes = shapes_and_slopes(times, peaks, names=("retention", "desorption"))
     for row in range(3):
-        alone, own = shapes_and_slopes(times, peaks.rows(slice(row, row + 1)), ("retention", "desorption"))
+        alone, own = shapes_and_slopes(times, peaks.rows(slice(row, row + 1)), names=("retention", "desorption"))
         torch.testing.assert_close(shapes[row], alone[0], rtol=0, atol=1e-13)
         torch.testing.assert_close(slopes["desorption"][row], own["desorption"][0], rtol=0, atol=1e-13)
 

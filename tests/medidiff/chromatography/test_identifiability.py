@@ -75,7 +75,7 @@ def test_influence_of_a_fixed_time_is_how_the_refit_moves(btex, start, name, ste
     value = float(getattr(btex.peaks, name).reshape(-1)[0])
     moved = value * (1 + step) if name == "hold_up" else value + step
     again = fit_chromatogram(btex.times, btex.clean, replace(btex.peaks, **{name: moved}))
-    predicted = dependences(clean.problem, evaluate(clean.problem, clean.theta), (name,))[0].influence
+    predicted = dependences(clean.problem, evaluate(clean.problem, clean.theta), names=(name,))[0].influence
     np.testing.assert_allclose((again.values - clean.values)[:10], step * predicted[:10], rtol=0.02, atol=1e-6)
 
 
@@ -83,7 +83,7 @@ def test_influence_of_a_fixed_time_is_how_the_refit_moves(btex, start, name, ste
 def test_deviations_with_a_freed_time_equal_those_of_the_larger_problem(btex, equal_heights, name):
     problem, best = at_the_truth(btex.times, *equal_heights, RATES)
     larger = uncertainty(*at_the_truth(btex.times, *equal_heights, (*RATES, name)))
-    np.testing.assert_allclose(dependences(problem, best, (name,))[0].freed[:10], larger.deviations[0, :10], rtol=1e-3)
+    np.testing.assert_allclose(dependences(problem, best, names=(name,))[0].freed[:10], larger.deviations[0, :10], rtol=1e-3)
 
 
 def test_a_flat_direction_moves_the_curve_as_little_as_it_says(btex, equal_heights):
