@@ -9,9 +9,12 @@ from functools import partial
 
 import numpy as np
 import torch
+from scipy.optimize import least_squares
 from torch import Tensor
 
 from benchmarks.record import Row, faster, interleaved, line, write
+from medidiff.chromatography.batch import fit_many
+from medidiff.chromatography.fit import fit_chromatogram
 from physics.chromatography.chromatogram import chromatogram, peak_shapes
 from physics.chromatography.finite_column import compressible_model
 from physics.chromatography.kernel import pulse_response
@@ -29,6 +32,7 @@ TIMES = torch.arange(60.0, 200.0, 0.35, dtype=torch.float64)  # 400 samples of t
 PAPER_CELLS, VOLUME_CELLS, SHIFT_CELLS = 900, 400, 200  # the coarsest that stay within 1 % of the peak's height
 VOLUME_BATCH, SHIFT_BATCH = 8, 64  # sets that the batched peers march together
 FEED = 0.05  # of the competing analytes: it fills a quarter of the film at equilibrium
+FITS = 64  # chromatograms of one batch of fits
 BYTES_PER_STEP = 32  # C and Q of one cell, read and written
 PACKAGES = ("torch", "numpy", "scipy")
 
@@ -123,6 +127,54 @@ def five_analytes(repeats: int) -> Row:
     return Row("chromatogram", "5 aromatics, diffusion, compressible, 2048 samples", seconds["ours"], "s")
 
 
+def fit_rows(repeats: int) -> list[Row]:
+    """Fits of five overlapping peaks, with covariance and statements, beside the same model by differences."""
+    generator = torch.Generator().manual_seed(0)
+    close = RETENTION * torch.tensor([[0.96, 1.04, 1.08, 1.0, 1.0]], dtype=torch.float64)
+    truth = Peaks(close, DESORPTION, hold_up=BENZENE.hold_up, injection=4.0)
+    times, areas = 0.4 * torch.arange(2048, dtype=torch.float64), torch.tensor([[1.0, 1.5, 1.2, 2.0, 1.7]], dtype=torch.float64)
+    clean = chromatogram(times, truth, areas=areas)
+    signals = clean + 0.01 * clean.max() * torch.randn((FITS, len(times)), dtype=torch.float64, generator=generator)
+    start = Peaks(1.002 * close, 1.2 * DESORPTION, hold_up=BENZENE.hold_up, injection=4.0)
+    runs = {
+        "ours": partial(fit_chromatogram, times, signals[0], start),
+        "batch": partial(fit_many, times, signals, start),
+        "differences": partial(fit_by_differences, times, signals[0], start),
+    }
+    ours, peer = runs["ours"](), runs["differences"]()
+    deviations = ours.uncertainty.deviations[0, :10].numpy()
+    note = f"largest distance of the two fits {np.abs(ours.theta[0].numpy() - peer).max() / deviations.max():.1e} deviations"
+    seconds = interleaved(runs, repeats)
+    case = "5 overlapping aromatics, 2048 samples, 1 % noise"
+    name = "scipy least_squares, differences, 17 nonlinear parameters"
+    return [
+        faster(
+            "fit_five_peaks",
+            f"{case}, with covariance and statements",
+            seconds["ours"],
+            seconds["differences"],
+            peer=name,
+            note=note,
+        ),
+        faster("fit_many", f"{case}, each of {FITS}", seconds["batch"] / FITS, seconds["ours"], peer="ours, one at a time"),
+    ]
+
+
+def fit_by_differences(times: Tensor, signal: Tensor, start: Peaks) -> np.ndarray:
+    """ln k and ln kd (10,) of the same least squares without elimination and without a Jacobian."""
+    height, scaled = float(signal.max()), (times / times[-1]).numpy()
+
+    def residual(parameters: np.ndarray) -> np.ndarray:
+        rates = torch.from_numpy(np.exp(parameters[:10].reshape(2, 1, 5)))
+        peaks = Peaks(rates[0], rates[1], hold_up=start.hold_up, injection=start.injection)
+        curve = chromatogram(times, peaks, areas=torch.from_numpy(parameters[None, 10:15]))[0].numpy()
+        return (curve + parameters[15] + parameters[16] * scaled - signal.numpy()) / height
+
+    rates = torch.cat([start.retention, start.desorption], dim=1)[0].log().numpy()
+    first = np.concatenate([rates, np.full(5, 1.5), np.zeros(2)])
+    return least_squares(residual, first, x_scale="jac", ftol=1e-8, xtol=1e-8, gtol=None).x[:10]
+
+
 def competing(batch: int) -> LangmuirColumn:
     """Two analytes that compete on `batch` columns."""
     ones = torch.ones((batch, 1), dtype=torch.float64)
@@ -199,7 +251,12 @@ def main() -> None:
     torch.set_num_threads(1)
     repeats = 1 if quick else 5
     rows = []
-    for measure in (partial(linear_rows, repeats), lambda: [five_analytes(repeats)], partial(langmuir_rows, repeats, quick)):
+    for measure in (
+        partial(linear_rows, repeats),
+        lambda: [five_analytes(repeats)],
+        partial(fit_rows, repeats),
+        partial(langmuir_rows, repeats, quick),
+    ):
         for row in measure():
             rows.append(row)
             print(line(row), flush=True)
