@@ -15,6 +15,7 @@ BLOCKS = 4096  # most points on which the baseline is computed
 FLAT = 3  # equal highest samples in a row that mean a saturated detector
 SAMPLES_PER_WIDTH = 8  # fewest on the width at half height
 UNEVEN = 1e-3  # of a step
+FEWEST_QUIET = 64  # samples of baseline from which the noise is taken; else the whole trace serves
 NEAR = 20  # widths at half height around a peak in which its noise is looked for
 GAUSSIAN = 2 * math.sqrt(2 * math.log(2))  # width at half height over standard deviation
 
@@ -82,17 +83,22 @@ def detect_peaks(
     for start, stop in edges:
         margin = (stop - start) // 2
         quiet[max(0, start - margin) : stop + margin] = False
+    if quiet.sum() >= FEWEST_QUIET:
+        noise = noise_of(values, among=quiet)
     peaks = tuple(_peak(even, height, smooth=smooth, blur=blur, span=span, quiet=quiet) for span in edges)
     saturated = saturated_samples(signal)
     return Detection(peaks, np.interp(times, even, baseline), noise, saturated, tuple(_warnings(times, peaks, saturated)))
 
 
-def noise_of(signal: np.ndarray) -> float:
+def noise_of(signal: np.ndarray, *, among: np.ndarray | None = None) -> float:
     """Standard deviation of white noise from first differences: their median absolute deviation /(0.6745 sqrt 2).
+
+    among   (sample,) bool   differences of neighbours that are both named here; all by default
 
     Slow signals hardly change it. A detector that filters makes it too small: see the Durbin-Watson number of a fit.
     """
     steps = np.diff(signal)
+    steps = steps if among is None else steps[among[1:] & among[:-1]]
     found = float(np.median(np.abs(steps - np.median(steps)))) / (0.6745 * math.sqrt(2.0))
     return found if found > 0 else 1e-9 * float(np.ptp(signal))
 

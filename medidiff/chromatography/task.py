@@ -67,7 +67,7 @@ def chromatograph(trace: Chromatogram, *, settings: ChromatographSettings, seed:
         torch.from_numpy(trace.signal),
         first_guess(expected, settings.column, injection=settings.injection),
         free=("retention", "desorption", *settings.fit.free),
-        search=_search(settings),
+        search=_search(settings, noise=detection.noise),
         analytes=names,
     )
     curves = _curves(trace, fit)
@@ -107,9 +107,9 @@ def _check(expected: Sequence[Expected], settings: ChromatographSettings, *, hol
         check_injection(settings.injection.duration_s, [time - delay for time in times])
 
 
-def _search(settings: ChromatographSettings) -> Search:
+def _search(settings: ChromatographSettings, *, noise: float) -> Search:
     priors = {name: (prior.mean_s, prior.deviation_s) for name, prior in settings.fit.priors.items()}
-    return Search(priors=priors, baseline=settings.fit.baseline_degree, loss=settings.fit.loss)
+    return Search(priors=priors, noise=noise, baseline=settings.fit.baseline_degree, loss=settings.fit.loss)
 
 
 def _curves(trace: Chromatogram, fit: Fit) -> dict[str, np.ndarray]:

@@ -55,6 +55,13 @@ def test_noise_is_that_of_the_samples_whatever_the_peaks_and_the_drift():
     assert noise_of(clean.signal) < 1e-4 * highest
 
 
+def test_the_noise_of_a_trace_full_of_peaks_is_that_of_its_baseline():
+    trace, clean = (make_chromatogram(ChromatogramPhantom(noise=noise)) for noise in (0.01, 0.0))
+    truth = float(np.std(trace.signal - clean.signal))
+    assert noise_of(trace.signal) > 1.1 * truth
+    assert detect_peaks(trace.times, trace.signal, least_share=0.005).noise == pytest.approx(truth, rel=0.06)
+
+
 def test_the_baseline_follows_a_drift_and_passes_under_peaks():
     times = np.arange(0.0, 1000.0, 0.5)
     drift = 20 + 0.01 * times + 3 * np.sin(times / 400)
