@@ -48,6 +48,20 @@ def is_chromatogram(study: Study) -> bool:
     return any(step in STEPS for step, _ in study.records) or any(attempt.step in STEPS for attempt in study.attempts)
 
 
+def summary_of(study: Study) -> dict[str, float]:
+    """The few numbers by which chromatograms of an index are compared; empty without a result."""
+    fit, programme = study.numbers("chromatograph"), study.numbers("elute")
+    found = {
+        "peaks": sum(name.startswith("analytes.") and name.endswith(".retention") for name in fit) or None,
+        "r_squared": fit.get("r_squared"),
+        "residual_over_noise": fit["residual_deviation"] / fit["noise"] if fit.get("noise") else None,
+        "condition": fit.get("condition"),
+        "predicted_rms_s": programme.get("predicted.rms_s"),
+        "corrected_rms_s": programme.get("corrected.rms_s"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def write_chromatogram_page(study: Study, out: Path) -> Path:
     """The page of a study's fit or of its programmed elution, whichever there is; figures lie beside it."""
     notes: list[str] = []

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from medidiff.io.atomic import write_text
+from medidiff.report.chromatogram import summary_of
 from medidiff.report.rendering import render_with_script
 from medidiff.report.study import STATES, Journals, Study, find_journals, read_study
 from medidiff.report.wording import cell, label, leaders, ordered
@@ -32,6 +33,8 @@ def write_index(
     known = sorted((_read(results, journals, study) for study in studies), key=_order)
     methods = sorted({method for study in known for method in study.methods})
     measures = {(study.name, method): study.measures(method) for study in known for method in study.methods}
+    traces = {study.name: numbers for study in known if (numbers := summary_of(study))}
+    measures |= {(name, ""): numbers for name, numbers in traces.items()}
     write_text(table, _table(known, measures))
     summary, columns = _summary(methods, measures)
     page = render_with_script(
@@ -42,6 +45,9 @@ def write_index(
         columns=_columns(methods),
         rows=[_row(study, methods, measures, out) for study in known],
         worst=label(SORTED_BY),
+        traces=traces,
+        trace_columns=list(dict.fromkeys(name for numbers in traces.values() for name in numbers)),
+        is_by_dice=bool(methods),
         summary=summary,
         summary_columns=columns,
         chart=_chart(methods, measures),

@@ -113,7 +113,14 @@ def test_figures_lie_beside_the_page_and_say_what_they_show(fitted):
 def test_the_index_lists_the_chromatogram_as_done(fitted):
     page(fitted, "BTEX-1")
     out = write_index(fitted.results, fitted.logs, ["BTEX-1"], fitted.report / "index.html")
-    assert "done" in text(html5lib.parse(out.read_text(), namespaceHTMLElements=False))
+    document = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(out.read_text())
+    assert "done" in text(document)
+    assert rows(document, "Chromatograms") == [
+        ["study", "peaks", "r squared", "residual over noise", "condition"],
+        ["BTEX-1", "2", "0.997", "0.895", "2.60"],
+    ]
+    table = [line.split("\t") for line in (fitted.report / "summary.tsv").read_text().splitlines()]
+    assert dict(zip(*table))["r_squared"] == "0.99689"
 
 
 def test_a_damaged_file_of_curves_costs_the_pictures_alone(fitted):
