@@ -122,7 +122,7 @@ def pose(times: Tensor, signal: Tensor, start: Peaks, *, free: tuple[str, ...], 
     if is_uniform(times):
         times = torch.linspace(float(times[0]), float(times[-1]), len(times), dtype=torch.float64)
     batch, components = len(signal), start.shape[1]
-    base = replace(start, retention=start.retention.expand(batch, -1))
+    base = replace(start, retention=start.retention.detach().double().expand(batch, -1))
     parameters = Parameters(base, free)
     noise = torch.full((batch,), search.noise, dtype=torch.float64) if search.noise else baseline_noise(signal)
     weights = ~saturated(signal) / noise.unsqueeze(1)

@@ -102,7 +102,7 @@ def check_loading(theta0: float, *, is_forced: bool) -> list[str]:
     sentence = f"Loading theta0 = {theta0:.2g}"
     if answer == "linear":
         return [f"{sentence}: competition for the film is negligible."]
-    return [f"{sentence}: competition for the film shifts peaks by up to {5 * theta0:.2g} of their standard deviation."]
+    return [f"{sentence}: competition for the film shifts peaks by about {5 * theta0:.2g} of their standard deviation."]
 
 
 def check_freedom(free: Sequence[str], components: int, *, priors: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ class Search:
     baseline: int = 1  # degree of the baseline over the whole axis; -1 for none
     noise: float = 0.0  # standard deviation of the signal; 0 estimates it from the signal
     loss: str = "linear"  # or soft_l1: outliers beyond a few deviations count less
-    iterations: int = 60  # at most
+    iterations: int = 200  # at most; ten serve where all is determined
 
     def __post_init__(self):
         if self.loss not in LOSSES:

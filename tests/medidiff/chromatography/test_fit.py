@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -82,6 +83,13 @@ def test_a_clean_chromatogram_gives_back_its_parameters_areas_and_baseline(btex,
     assert fit.converged
 
 
+def test_single_precision_inputs_are_fitted_in_double(btex, start):
+    single = Peaks(start.retention.float(), start.desorption.float(), 34.18, 4.0)
+    fit = fit_chromatogram(btex.times.float(), btex.clean.float(), single, analytes=btex.analytes)
+    assert fit.theta.dtype == torch.float64
+    np.testing.assert_allclose(fit.peaks.retention, btex.peaks.retention, rtol=1e-6)
+
+
 def test_overlapping_peaks_are_fitted_together(btex, start):
     close = replace(btex.peaks, retention=btex.peaks.retention * torch.tensor([[0.97, 1.04, 1.09, 1.0, 1.0]]))
     clean = chromatogram(btex.times, close, btex.areas[None])[0]
@@ -155,3 +163,19 @@ def test_unknown_names_and_bounds_are_refused(btex, start):
         Search(loss="cauchy")
     with pytest.raises(ConfigError, match="for analytes a, b; expected"):
         fit_chromatogram(btex.times, btex.clean, start, analytes=("a", "b"))
+
+
+@pytest.mark.realdata
+def test_fit_of_the_131072_cell_reference_gives_back_the_parameters_it_was_made_with(mirror):
+    path = mirror / "chromatography" / "cadet_reference" / "ref_LRM_dynLin_1comp_sensbenchmark1_FV_Z131072.h5"
+    with h5py.File(path) as file:
+        times = torch.tensor(file["output/solution/SOLUTION_TIMES"][:])
+        signal = torch.tensor(file["output/solution/unit_001/SOLUTION_OUTLET"][:, 0])
+    guess = Peaks(torch.tensor([[0.6]], dtype=torch.float64), 1.3, hold_up=30.0, injection=60.0, dispersion=2e-3)
+    free = ("retention", "desorption", "dispersion")
+    fit = fit_chromatogram(times, signal, guess, free=free, search=Search(baseline=-1, noise=1e-9))
+    assert float(fit.peaks.retention) == pytest.approx(0.4 / 0.6, rel=1e-7)
+    assert float(fit.peaks.desorption) == pytest.approx(1.0, rel=1e-6)
+    assert float(fit.peaks.dispersion) == pytest.approx(1e-4 * 30.0, rel=1e-6)
+    assert float(fit.areas) == pytest.approx(60.0, rel=1e-8)
+    assert fit.sigma < 1e-9
