@@ -87,7 +87,9 @@ def detect_peaks(
         noise = noise_of(values, among=quiet)
     peaks = tuple(_peak(even, height, smooth=smooth, blur=blur, span=span, quiet=quiet) for span in edges)
     saturated = saturated_samples(signal)
-    return Detection(peaks, np.interp(times, even, baseline), noise, saturated, tuple(_warnings(times, peaks, saturated)))
+    return Detection(
+        peaks, np.interp(times, even, baseline), noise, saturated, tuple(_warnings(times, peaks, saturated=saturated))
+    )
 
 
 def noise_of(signal: np.ndarray, *, among: np.ndarray | None = None) -> float:
@@ -194,7 +196,7 @@ def _top(times: np.ndarray, height: np.ndarray, *, centre: float, reach: float) 
     return centre - b / (2 * a), float(c - b**2 / (4 * a))
 
 
-def _warnings(times: np.ndarray, peaks: tuple[FoundPeak, ...], saturated: np.ndarray) -> list[str]:
+def _warnings(times: np.ndarray, peaks: tuple[FoundPeak, ...], *, saturated: np.ndarray) -> list[str]:
     found = []
     step = float(times[-1] - times[0]) / (len(times) - 1)
     narrowest = min(peak.width_half for peak in peaks)

@@ -55,8 +55,8 @@ def elute(settings: ProgrammeSettings, *, trace: Chromatogram | None = None, tab
         "citation": source.citation,
         "measured_from": origin,
         "corrections": _corrections(corrected, [name for name in source.runs if name != settings.published]),
-        "predicted": _misses(plain, measured, published),
-        "corrected": _misses(better, measured, published),
+        "predicted": _misses(plain, measured, published=published),
+        "corrected": _misses(better, measured, published=published),
         "solutes": _solutes(source.names, plain, better=better, measured=measured, published=published),
     }
     above = None if trace is None else trace.signal - detection.baseline
@@ -98,9 +98,9 @@ def _measured(
     """Measured retention times (solute,), s, NaN where there is none, and where they come from."""
     if detection is not None:
         if published is not None:
-            return _apexes(detection, published.times, NEAR * published.widths), "apexes of the trace"
+            return _apexes(detection, published.times, reach=NEAR * published.widths), "apexes of the trace"
         gaps = np.diff(predicted.times, prepend=-np.inf, append=np.inf)
-        return _apexes(detection, predicted.times, REACH * np.minimum(gaps[:-1], gaps[1:])), "apexes of the trace"
+        return _apexes(detection, predicted.times, reach=REACH * np.minimum(gaps[:-1], gaps[1:])), "apexes of the trace"
     if table:
         times = {peak.name: peak.time for peak in table}
         known = np.array([times.get(name, np.nan) for name in source.names])
@@ -112,7 +112,7 @@ def _measured(
     return np.full(len(source.names), np.nan), "nothing: only predicted"
 
 
-def _apexes(detection: Detection, expected: np.ndarray, reach: np.ndarray) -> np.ndarray:
+def _apexes(detection: Detection, expected: np.ndarray, *, reach: np.ndarray) -> np.ndarray:
     """Apex (solute,) of the largest peak within reach of each expected time; NaN where there is none."""
     times, areas = (np.array([getattr(peak, name) for peak in detection.peaks]) for name in ("time", "area"))
     near = np.abs(times - expected[:, None]) <= reach[:, None]
@@ -123,7 +123,7 @@ def _apexes(detection: Detection, expected: np.ndarray, reach: np.ndarray) -> np
     return np.where(repeated | small, np.nan, found)
 
 
-def _misses(elution: Elution, measured: np.ndarray, published: Run | None) -> dict[str, float]:
+def _misses(elution: Elution, measured: np.ndarray, *, published: Run | None) -> dict[str, float]:
     """How far a prediction is from the measurement."""
     known = np.isfinite(measured)
     if not known.any():

@@ -71,10 +71,10 @@ def chromatograph(trace: Chromatogram, *, settings: ChromatographSettings, seed:
         analytes=names,
     )
     curves = _curves(trace, fit)
-    theta0, sentences = _loading(expected, fit, settings)
-    compared = _comparison(expected, fit, settings)
+    theta0, sentences = _loading(expected, fit, settings=settings)
+    compared = _comparison(expected, fit, settings=settings)
     numbers = {
-        **_whole(trace, fit, detection, hold_up=hold_up),
+        **_whole(trace, fit, detection=detection, hold_up=hold_up),
         "theta0": theta0,
         "analytes": _analytes(trace.times, curves["components"], fit=fit, expected=expected, settings=settings),
         "shared": _shared(fit, settings.fit.free),
@@ -124,7 +124,7 @@ def _curves(trace: Chromatogram, fit: Fit) -> dict[str, np.ndarray]:
     }
 
 
-def _whole(trace: Chromatogram, fit: Fit, detection: Detection, *, hold_up: float) -> dict[str, Any]:
+def _whole(trace: Chromatogram, fit: Fit, *, detection: Detection, hold_up: float) -> dict[str, Any]:
     """Numbers of the trace and of the fit as a whole."""
     agreed = agreement(trace.signal, fit.curve.numpy(), noise=detection.noise, parameters=len(fit.labels))
     return {
@@ -152,9 +152,9 @@ def _analytes(
     for i, (each, shape) in enumerate(zip(expected, shapes)):
         k, kd = float(fit.peaks.retention[0, i]), float(fit.peaks.desorption[0, i])
         numbers = {
-            **_interval("retention", k, fit.deviation("retention", i), is_positive=True),
-            **_interval("desorption_per_s", kd, fit.deviation("desorption", i), is_positive=True),
-            **_interval("area", float(fit.areas[i]), fit.deviation("area", i)),
+            **_interval("retention", k, deviation=fit.deviation("retention", i), is_positive=True),
+            **_interval("desorption_per_s", kd, deviation=fit.deviation("desorption", i), is_positive=True),
+            **_interval("area", float(fit.areas[i]), deviation=fit.deviation("area", i)),
             "mean_s": float(moments[i, 0]),
             "transfer_units": k * kd * float(fit.peaks.hold_up.reshape(-1)[0]),
             "signal_to_noise": each.found.signal_to_noise,
@@ -205,7 +205,7 @@ def _renamed(shape: Measures) -> dict[str, float]:
     return {f"{name}_s" if name in seconds else name: value for name, value in kept.items()}
 
 
-def _interval(name: str, value: float, deviation: float, *, is_positive: bool = False) -> dict[str, float]:
+def _interval(name: str, value: float, *, deviation: float, is_positive: bool = False) -> dict[str, float]:
     """A value with the ends of its 95 % interval, symmetric in the logarithm for rates."""
     if is_positive:
         factor = float(np.exp(INTERVAL * deviation / value))
@@ -216,7 +216,7 @@ def _interval(name: str, value: float, deviation: float, *, is_positive: bool = 
 def _shared(fit: Fit, free: Sequence[str]) -> dict[str, dict]:
     """Free quantities of the instrument with their intervals, s."""
     values = {name: float(getattr(fit.peaks, name).reshape(-1)[0]) for name in free}
-    return {name: _interval("value_s", value, fit.deviation(name)) for name, value in values.items()}
+    return {name: _interval("value_s", value, deviation=fit.deviation(name)) for name, value in values.items()}
 
 
 def _bootstrap(fit: Fit, *, refits: int, seed: int) -> dict[str, Any]:
@@ -229,7 +229,7 @@ def _bootstrap(fit: Fit, *, refits: int, seed: int) -> dict[str, Any]:
     return {"refits": refits, "converged": len(found.samples), "block": found.block, "deviation_over_covariance": kept}
 
 
-def _loading(expected: Sequence[Expected], fit: Fit, settings: ChromatographSettings) -> tuple[float | None, list[str]]:
+def _loading(expected: Sequence[Expected], fit: Fit, *, settings: ChromatographSettings) -> tuple[float | None, list[str]]:
     """theta0 and its sentence; None where an analyte's amount or capacity is not known."""
     known = [each.analyte for each in expected if each.analyte.injected_mol_m3 and each.analyte.capacity_mol_m3]
     if len(known) < len(expected):
@@ -243,7 +243,7 @@ def _loading(expected: Sequence[Expected], fit: Fit, settings: ChromatographSett
     return theta0, check_loading(theta0, is_forced=settings.fit.force_linear)
 
 
-def _comparison(expected: Sequence[Expected], fit: Fit, settings: ChromatographSettings) -> dict[str, Mapping[str, Compared]]:
+def _comparison(expected: Sequence[Expected], fit: Fit, *, settings: ChromatographSettings) -> dict[str, Mapping[str, Compared]]:
     wanted = settings.comparison
     hold_up = float(fit.peaks.hold_up.reshape(-1)[0])
     _, velocity = column_times(settings.column)

@@ -68,14 +68,16 @@ def write_chromatogram_page(study: Study, out: Path) -> Path:
     step = next((name for name in STEPS if (name, "") in study.records), "")
     result = study.records[step, ""].get("result") if step else {}
     numbers = result.get("numbers") or {} if isinstance(result, Mapping) else {}
-    curves = _curves(study, step, notes)
+    curves = _curves(study, step, notes=notes)
     draw = _programme_pictures if step == "elute" else _fit_pictures
     page = render(
         "chromatogram.html",
         study=study,
         notes=notes,
         tiles=list(_programme_tiles(numbers) if step == "elute" else _fit_tiles(numbers)),
-        pictures=[_picture(Path(out), *each) for each in draw(curves, numbers)] if curves and numbers else [],
+        pictures=[_picture(Path(out), kind, figure=figure, caption=text) for kind, figure, text in draw(curves, numbers)]
+        if curves and numbers
+        else [],
         statements=_programme_statements(numbers) if step == "elute" else list(numbers.get("statements") or ()),
         tables=list(_programme_tables(numbers) if step == "elute" else _fit_tables(numbers)),
         facts=[(name, value) for name, value in numbers.items() if name not in TABLES and value is not None],
@@ -86,7 +88,7 @@ def write_chromatogram_page(study: Study, out: Path) -> Path:
     return Path(out)
 
 
-def _curves(study: Study, step: str, notes: list[str]) -> Curves | None:
+def _curves(study: Study, step: str, *, notes: list[str]) -> Curves | None:
     path = study.folder / step / "curves.h5"
     if not step or not path.is_file():
         return None
@@ -97,7 +99,7 @@ def _curves(study: Study, step: str, notes: list[str]) -> Curves | None:
         return None
 
 
-def _picture(out: Path, kind: str, figure: Figure, caption: str) -> dict:
+def _picture(out: Path, kind: str, *, figure: Figure, caption: str) -> dict:
     path = figures.save(figure, out.with_name(f"{out.stem}.{kind}.png"))
     width, height = (figure.get_size_inches() * figures.DPI).astype(int).tolist()
     return {"file": path.name, "caption": caption, "alt": caption, "width": width, "height": height}

@@ -8,7 +8,7 @@ from medidiff.report.wording import quantity
 
 def steps_of(study: Study) -> list[dict]:
     """One entry per record: name, duration, command, and everything needed to repeat it."""
-    return [_step(task, method, record) for (task, method), record in study.records.items()]
+    return [_step(task, method, record=record) for (task, method), record in study.records.items()]
 
 
 def attempts_of(study: Study) -> list[dict]:
@@ -16,7 +16,7 @@ def attempts_of(study: Study) -> list[dict]:
     return [_attempt(attempt) for attempt in study.attempts]
 
 
-def _step(task: str, method: str, record: dict) -> dict:
+def _step(task: str, method: str, *, record: dict) -> dict:
     rows = [(f"settings: {key}", value) for key, value in flat(record.get("settings"))]
     rows += [("result version", record.get("result_version")), ("seed", record.get("seed")), ("commit", record.get("commit"))]
     rows.append(("versions", ", ".join(f"{key} {value}" for key, value in flat(record.get("versions")))))

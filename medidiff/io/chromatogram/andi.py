@@ -35,7 +35,7 @@ def read_andi(path: Path) -> Chromatogram:
     path = Path(path)
     variables, attributes = _content(path)
     if "ordinate_values" in variables:
-        return _trace(path.name, variables, attributes)
+        return _trace(path.name, variables, attributes=attributes)
     if "total_intensity" in variables and "scan_acquisition_time" in variables:
         facts = _facts(attributes)
         times, total = variables["scan_acquisition_time"], variables["total_intensity"]
@@ -70,14 +70,14 @@ def write_andi(path: Path, chromatogram: Chromatogram) -> None:
             file.createVariable(name, "f8", ())[...] = value
 
 
-def _trace(file: str, variables: Mapping[str, np.ndarray], attributes: Mapping[str, str]) -> Chromatogram:
+def _trace(file: str, variables: Mapping[str, np.ndarray], *, attributes: Mapping[str, str]) -> Chromatogram:
     facts = _facts(attributes)
     unit = seconds_per(file, facts.get("retention_unit") or "seconds")
     signal = np.ravel(variables["ordinate_values"])
     if "raw_data_retention" in variables and len(np.ravel(variables["raw_data_retention"])) == len(signal):
         times = np.ravel(variables["raw_data_retention"]) * unit
     else:
-        delay, interval = (_scalar(file, variables, name) for name in ("actual_delay_time", "actual_sampling_interval"))
+        delay, interval = (_scalar(file, variables, name=name) for name in ("actual_delay_time", "actual_sampling_interval"))
         times = (delay + interval * np.arange(len(signal))) * unit
     detector = facts.get("detector_name", "")
     stamp = attributes.get("injection_date_time_stamp", "")
@@ -93,7 +93,7 @@ def _table(variables: Mapping[str, np.ndarray], unit: float) -> tuple[TablePeak,
     return tuple(TablePeak(float(time) * unit, float(area)) for time, area in zip(times, areas) if np.isfinite(time))
 
 
-def _scalar(file: str, variables: Mapping[str, np.ndarray], name: str) -> float:
+def _scalar(file: str, variables: Mapping[str, np.ndarray], *, name: str) -> float:
     values = np.ravel(variables.get(name, ()))
     if len(values) != 1 or not np.isfinite(values[0]) or (name == "actual_sampling_interval" and values[0] <= 0):
         found = f"{name} is {values.tolist()}" if len(values) else f"no {name}"

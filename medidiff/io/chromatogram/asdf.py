@@ -29,9 +29,9 @@ def decode_lines(file: str, lines: list[str]) -> np.ndarray:
     values: list[float] = []
     must_check = False
     for number, line in enumerate((line for line in lines if line.strip()), start=1):
-        tokens = _tokens(file, line, number)
+        tokens = _tokens(file, line, number=number)
         before = values[-1] if values else 0.0
-        found, must_check_next = _ordinates(file, tokens[1:], number)
+        found, must_check_next = _ordinates(file, tokens[1:], number=number)
         if must_check and found:
             if found[0] != before:
                 raise DataError(
@@ -45,14 +45,14 @@ def decode_lines(file: str, lines: list[str]) -> np.ndarray:
     return np.array(values)
 
 
-def _tokens(file: str, line: str, number: int) -> list[str]:
+def _tokens(file: str, line: str, *, number: int) -> list[str]:
     rest = TOKEN.sub("", line).strip().replace(" ", "").replace("\t", "").replace(",", "")
     if rest:
         raise DataError(f"{file}: {rest[:8]!r} in data line {number}, expected numbers or JCAMP letters. Copy it again.")
     return TOKEN.findall(line)
 
 
-def _ordinates(file: str, tokens: list[str], number: int) -> tuple[list[float], bool]:
+def _ordinates(file: str, tokens: list[str], *, number: int) -> tuple[list[float], bool]:
     """The ordinates of one line, and whether the last of them was given as a difference."""
     found: list[float] = []
     step: float | None = None  # the last difference; None: the last value was absolute

@@ -77,16 +77,16 @@ def _trace(block: _Block, time_unit: str) -> tuple[np.ndarray, np.ndarray]:
     unit = seconds_per(block.file, _known_unit(block.text("XUNITS")) or time_unit)
     packed, pairs = block.text("XYDATA"), block.text("XYPOINTS") or block.text("PEAKTABLE")
     if packed:
-        return _packed(block, packed, unit)
+        return _packed(block, packed, unit=unit)
     if not pairs:
         raise DataError(f"{block.file}: neither ##XYDATA= nor ##XYPOINTS=, expected one. Export the trace again.")
     form, _, body = pairs.partition("\n")
-    values = _pairs(block.file, form, body)
+    values = _pairs(block.file, form, body=body)
     x_factor, y_factor = (float(block.text(label, "1")) for label in ("XFACTOR", "YFACTOR"))
     return values[:, 0] * x_factor * unit, values[:, 1] * y_factor
 
 
-def _packed(block: _Block, text: str, unit: float) -> tuple[np.ndarray, np.ndarray]:
+def _packed(block: _Block, text: str, *, unit: float) -> tuple[np.ndarray, np.ndarray]:
     form, _, body = text.partition("\n")
     if form.replace(" ", "") != "(X++(Y..Y))":
         raise DataError(f"{block.file}: ##XYDATA={form.strip()}, expected (X++(Y..Y)). Export it in that form.")
@@ -112,13 +112,13 @@ def _pages(block: _Block, time_unit: str) -> tuple[np.ndarray, np.ndarray]:
             times.append(float(found[1]) * unit)
         elif label in ("DATATABLE", "XYDATA", "XYPOINTS", "PEAKTABLE") and len(totals) < len(times):
             form, _, body = value.partition("\n")
-            totals.append(float(_pairs(block.file, form, body)[:, 1].sum()))
+            totals.append(float(_pairs(block.file, form, body=body)[:, 1].sum()))
     if len(totals) != len(times):
         raise DataError(f"{block.file}: {len(times)} pages, {len(totals)} tables, expected one of each. Export the file again.")
     return np.array(times), np.array(totals)
 
 
-def _pairs(file: str, form: str, body: str) -> np.ndarray:
+def _pairs(file: str, form: str, *, body: str) -> np.ndarray:
     """Values (pair, 2) of a table of form (XY..XY)."""
     if not form.replace(" ", "").startswith("(XY..XY)"):
         raise DataError(f"{file}: a table of form {form.strip()!r}, expected (XY..XY). Export it in that form.")

@@ -46,7 +46,7 @@ def read_mzml(path: Path, *, trace: str = "") -> Chromatogram:
     path = Path(path)
     found = _Reader(path.name)
     found.read(path)
-    chosen = _choose(path.name, found.traces, trace)
+    chosen = _choose(path.name, found.traces, wanted=trace)
     if chosen is not None:
         return _chromatogram(path.name, chosen)
     if len(found.scans) < 2:
@@ -55,7 +55,7 @@ def read_mzml(path: Path, *, trace: str = "") -> Chromatogram:
     return checked(path.name, Chromatogram(scans[:, 0], scans[:, 1], "counts", "total ion current"))
 
 
-def _choose(file: str, traces: list[_Trace], wanted: str) -> _Trace | None:
+def _choose(file: str, traces: list[_Trace], *, wanted: str) -> _Trace | None:
     names = [each.name for each in traces]
     if wanted:
         if wanted not in names:
@@ -78,11 +78,11 @@ def _chromatogram(file: str, trace: _Trace) -> Chromatogram:
         raise DataError(
             f"{file}: time array with unit {unit or 'none'!r}, expected {SECOND} (s) or {MINUTE} (min). Export it again."
         )
-    times, signal = (_decode(file, trace, arrays[kind]) for kind in (TIME_ARRAY, INTENSITY_ARRAY))
+    times, signal = (_decode(file, trace, array=arrays[kind]) for kind in (TIME_ARRAY, INTENSITY_ARRAY))
     return checked(file, Chromatogram(times * UNITS[unit], signal, "counts", trace.name))
 
 
-def _decode(file: str, trace: _Trace, array: _Array) -> np.ndarray:
+def _decode(file: str, trace: _Trace, *, array: _Array) -> np.ndarray:
     """The numbers of one array, never more bytes than its length allows."""
     kinds = [TYPES[accession] for accession in array.parameters if accession in TYPES]
     packed = ZLIB in array.parameters

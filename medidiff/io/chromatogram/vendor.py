@@ -27,13 +27,13 @@ def read_vendor(path: Path, *, trace: str = "") -> Chromatogram:
         raise DataError(
             f"{path.name}: rainbow-api cannot read it ({type(error).__name__}). Export ANDI (.cdf), mzML or CSV instead."
         ) from error
-    file, channel = _choose(path.name, list(getattr(folder, "datafiles", [])), trace)
+    file, channel = _choose(path.name, list(getattr(folder, "datafiles", [])), trace=trace)
     times = np.asarray(file.xlabels, dtype=float) * MINUTE
     values = np.asarray(file.data, dtype=float).reshape(len(times), -1)[:, channel]
     return checked(path.name, Chromatogram(times, values, str(file.metadata.get("unit", "")), str(file.detector or "")))
 
 
-def _choose(name: str, files: list, trace: str) -> tuple[object, int]:
+def _choose(name: str, files: list, *, trace: str) -> tuple[object, int]:
     wanted, _, label = trace.partition(":")
     found = [file for file in files if not wanted or file.name == wanted]
     pairs = [(file, i) for file in found for i, text in enumerate(file.ylabels) if not label or str(text) == label]
