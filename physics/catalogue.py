@@ -1,0 +1,81 @@
+"""A tiny example of every linear operator, with a measurement known from a formula: what the tests of the laws run on."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from physics.ct.grid import Grid, arc
+from physics.ct.parallel import ParallelBeam
+from physics.operator import LinearOperator, Stacked
+
+
+@dataclass(frozen=True)
+class Example:
+    """An operator and a case whose answer is known.
+
+    operator    small enough for a test
+    x           (*domain)   an image, double precision
+    expected    (*range)    its measurement by a formula that shares no code with the operator
+    tolerance   largest |A x - expected| / |expected| that its discretisation explains
+    """
+
+    operator: LinearOperator
+    x: Tensor
+    expected: Tensor
+    tolerance: float
+
+
+def catalogue() -> dict[str, Example]:
+    """One example per operator, by name. A new operator adds its line here; the laws then run on it unasked."""
+    return {
+        "parallel beam": _parallel_beam(),
+        "rows": _rows(),
+        "composed": _composed(),
+        "stacked": _stacked(),
+    }
+
+
+GRID = Grid(rows=40, columns=37, pixel_mm=0.8)
+CENTRE_MM = (2.3, -1.7)
+WIDTH_MM = 3.0
+PEAK_PER_MM = 0.02
+
+
+def _blob() -> Tensor:
+    """A Gaussian of attenuation, PEAK exp(-|r - CENTRE|^2 / (2 WIDTH^2)), on the pixels of GRID: (1, row, column), 1/mm."""
+    x, y = (torch.from_numpy(values) for values in (GRID.x_mm, GRID.y_mm))
+    squared = (x[None, :] - CENTRE_MM[0]) ** 2 + (y[:, None] - CENTRE_MM[1]) ** 2
+    return PEAK_PER_MM * torch.exp(-squared / (2 * WIDTH_MM**2))[None]
+
+
+def _blob_integral(distance_mm: Tensor) -> Tensor:
+    """Its integral along a line that passes the centre at this distance:  PEAK WIDTH sqrt(2 pi) exp(-d^2 / (2 WIDTH^2))."""
+    return PEAK_PER_MM * WIDTH_MM * math.sqrt(2 * math.pi) * torch.exp(-(distance_mm**2) / (2 * WIDTH_MM**2))
+
+
+def _parallel_beam() -> Example:
+    beam = ParallelBeam(GRID, angles_rad=arc(7, start_rad=0.1), bins=61, bin_mm=0.9)
+    angle = torch.tensor(beam.angles_rad, dtype=torch.float64)[:, None]
+    offset_mm = (torch.arange(61, dtype=torch.float64) - 30) * 0.9
+    distance_mm = CENTRE_MM[0] * torch.cos(angle) + CENTRE_MM[1] * torch.sin(angle) - offset_mm
+    return Example(beam, _blob(), _blob_integral(distance_mm)[None], tolerance=0.005)
+
+
+def _rows() -> Example:
+    whole = _parallel_beam()
+    chosen = LinearOperator.subset(whole.operator, (4, 0, 5))
+    return Example(chosen, whole.x, whole.expected[:, [4, 0, 5]], whole.tolerance)
+
+
+def _composed() -> Example:
+    whole = _parallel_beam()
+    twice = LinearOperator.subset(whole.operator.subset((6, 2, 1)), (2, 0))
+    return Example(twice, whole.x, whole.expected[:, [1, 6]], whole.tolerance)
+
+
+def _stacked() -> Example:
+    whole = _parallel_beam()
+    parts = Stacked((whole.operator.subset((3, 1)), whole.operator.subset((5,))))
+    return Example(parts, whole.x, whole.expected[:, [3, 1, 5]], whole.tolerance)

@@ -1,0 +1,100 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from physics.ct.grid import Grid, arc
+from physics.ct.parallel import ParallelBeam
+
+
+def disc(grid, *, radius_mm, centre_mm=(0.0, 0.0), fine=8):
+    """Share of each pixel that a disc covers, (1, row, column), by counting fine² points."""
+    part = (np.arange(fine) + 0.5) / fine - 0.5
+    x = (grid.x_mm[:, None] + part * grid.pixel_mm).ravel() - centre_mm[0]
+    y = (grid.y_mm[:, None] + part * grid.pixel_mm).ravel() - centre_mm[1]
+    inside = (x[None, :] ** 2 + y[:, None] ** 2 < radius_mm**2).reshape(grid.rows, fine, grid.columns, fine)
+    return torch.from_numpy(inside.mean(axis=(1, 3)))[None]
+
+
+def beam_over(grid, *, views, bin_mm):
+    bins = math.ceil(2 * grid.radius_mm / bin_mm)
+    return ParallelBeam(grid, angles_rad=arc(views, start_rad=0.07), bins=bins, bin_mm=bin_mm)
+
+
+def offsets_mm(beam):
+    return (torch.arange(beam.bins, dtype=torch.float64) - (beam.bins - 1) / 2) * beam.bin_mm
+
+
+@pytest.mark.parametrize(("size", "pixel_mm"), [(128, 2.0), (129, 0.9), (256, 1.0)])
+def test_line_integrals_of_a_disc_are_its_chords_within_seven_per_mille(size, pixel_mm):
+    grid = Grid(size, size, pixel_mm)
+    radius_mm, mu = 80 / 256 * size * pixel_mm, 0.02
+    beam = beam_over(grid, views=30, bin_mm=pixel_mm)
+    chord_mm = 2 * torch.sqrt((radius_mm**2 - offsets_mm(beam) ** 2).clamp(min=0)).expand(1, 30, -1)
+    seen = beam.forward(mu * disc(grid, radius_mm=radius_mm))
+    assert float((seen - mu * chord_mm).norm() / (mu * chord_mm).norm()) < 0.007
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (65, 65), (64, 65), (128, 128), (257, 257)])
+def test_an_off_centre_pixel_is_seen_where_the_formula_says_at_even_and_odd_sizes(shape):
+    grid = Grid(*shape, pixel_mm=0.7)
+    row, column = shape[0] // 4, 2 * shape[1] // 3
+    x = torch.zeros((1, *shape), dtype=torch.float64)
+    x[0, row, column] = 1.0
+    beam = beam_over(grid, views=36, bin_mm=0.35)
+    seen = beam.forward(x)[0]
+    found_mm = (seen * offsets_mm(beam)).sum(dim=1) / seen.sum(dim=1)
+    angle = torch.tensor(beam.angles_rad, dtype=torch.float64)
+    expected_mm = grid.x_mm[column] * torch.cos(angle) + grid.y_mm[row] * torch.sin(angle)
+    assert float((found_mm - expected_mm).abs().max()) < 0.15 * 0.7
+
+
+def test_every_view_sees_the_same_mass():
+    grid = Grid(128, 128, pixel_mm=0.7)
+    x = disc(grid, radius_mm=20.0, centre_mm=(7.0, -11.0))
+    beam = beam_over(grid, views=24, bin_mm=0.35)
+    mass = beam.forward(x).sum(dim=-1) * 0.35
+    torch.testing.assert_close(mass, torch.full_like(mass, float(x.sum()) * 0.7**2), rtol=2e-3, atol=0)
+
+
+def test_a_view_along_the_columns_sums_them_times_the_pixel_in_mm():
+    grid = Grid(5, 4, pixel_mm=0.5)
+    x = torch.rand((1, 5, 4), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    down = ParallelBeam(grid, angles_rad=(0.0,), bins=4, bin_mm=0.5)
+    across = ParallelBeam(grid, angles_rad=(math.pi / 2,), bins=5, bin_mm=0.5)
+    torch.testing.assert_close(down.forward(x)[0, 0], 0.5 * x[0].sum(dim=0), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(across.forward(x)[0, 0], 0.5 * x[0].sum(dim=1).flip(0), rtol=1e-12, atol=1e-12)
+
+
+def test_turning_the_image_by_a_right_angle_shifts_the_views():
+    grid = Grid(31, 31, pixel_mm=0.7)
+    x = torch.rand((1, 31, 31), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    angles_rad = (0.2, 0.2 + math.pi / 2)
+    beam = ParallelBeam(grid, angles_rad, bins=45, bin_mm=0.7)
+    turned = torch.rot90(x, 1, dims=(1, 2))
+    torch.testing.assert_close(beam.forward(turned)[:, 1], beam.forward(x)[:, 0], rtol=1e-10, atol=1e-10)
+
+
+def test_centimetres_and_millimetres_give_the_same_line_integrals():
+    x = disc(Grid(32, 32, pixel_mm=1.0), radius_mm=9.0)
+    in_mm = ParallelBeam(Grid(32, 32, pixel_mm=1.0), arc(6), bins=47, bin_mm=1.0).forward(0.02 * x)
+    in_cm = ParallelBeam(Grid(32, 32, pixel_mm=0.1), arc(6), bins=47, bin_mm=0.1).forward(0.2 * x)
+    torch.testing.assert_close(in_cm, in_mm, rtol=1e-12, atol=1e-14)
+
+
+def test_the_norm_of_unit_pixels_follows_the_number_of_views_and_pixels():
+    beam = ParallelBeam(Grid(64, 64, pixel_mm=1.0), arc(30), bins=91, bin_mm=1.0)
+    assert beam.norm**2 == pytest.approx(0.97 * 30 * 64, rel=0.03)
+
+
+def test_angles_in_degrees_and_empty_geometries_are_refused():
+    grid = Grid(8, 8, pixel_mm=1.0)
+    with pytest.raises(ValueError, match=r"found 179, expected at most 4 pi. Convert degrees with math\.radians"):
+        ParallelBeam(grid, angles_rad=(0.0, 179.0), bins=11, bin_mm=1.0)
+    with pytest.raises(ValueError, match="found 0 angles"):
+        ParallelBeam(grid, angles_rad=(), bins=11, bin_mm=1.0)
+    with pytest.raises(ValueError, match="found 0 bins"):
+        ParallelBeam(grid, angles_rad=(0.0,), bins=0, bin_mm=1.0)
+    with pytest.raises(ValueError, match=r"pixels of -1\.0 mm"):
+        Grid(8, 8, pixel_mm=-1.0)
