@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from physics.ct.fan import FanBeam
 from physics.ct.grid import Grid, arc
 from physics.ct.parallel import ParallelBeam
 from physics.operator import LinearOperator, Stacked
@@ -31,6 +32,7 @@ def catalogue() -> dict[str, Example]:
     """One example per operator, by name. A new operator adds its line here; the laws then run on it unasked."""
     return {
         "parallel beam": _parallel_beam(),
+        "fan beam": _fan_beam(),
         "rows": _rows(),
         "composed": _composed(),
         "stacked": _stacked(),
@@ -60,6 +62,16 @@ def _parallel_beam() -> Example:
     angle = torch.tensor(beam.angles_rad, dtype=torch.float64)[:, None]
     offset_mm = (torch.arange(61, dtype=torch.float64) - 30) * 0.9
     distance_mm = CENTRE_MM[0] * torch.cos(angle) + CENTRE_MM[1] * torch.sin(angle) - offset_mm
+    return Example(beam, _blob(), _blob_integral(distance_mm)[None], tolerance=0.005)
+
+
+def _fan_beam() -> Example:
+    beam = FanBeam(GRID, arc(7, start_rad=0.1, length_rad=2 * math.pi), bins=71, bin_mm=1.3, source_mm=50.0, detector_mm=80.0)
+    angle = torch.tensor(beam.angles_rad, dtype=torch.float64)[:, None]
+    along_mm = (torch.arange(71, dtype=torch.float64) - 35) * 1.3
+    across_mm = CENTRE_MM[0] * torch.cos(angle) + CENTRE_MM[1] * torch.sin(angle)
+    depth_mm = 50.0 - CENTRE_MM[0] * torch.sin(angle) + CENTRE_MM[1] * torch.cos(angle)
+    distance_mm = (across_mm * 80.0 - depth_mm * along_mm) / torch.sqrt(along_mm**2 + 80.0**2)
     return Example(beam, _blob(), _blob_integral(distance_mm)[None], tolerance=0.005)
 
 
