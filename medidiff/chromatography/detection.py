@@ -12,7 +12,6 @@ from medidiff.chromatography.measures import apex
 from medidiff.errors import DataError
 
 BLOCKS = 4096  # most points on which the baseline is computed
-FLAT = 3  # equal highest samples in a row that mean a saturated detector
 SAMPLES_PER_WIDTH = 8  # fewest on the width at half height
 UNEVEN = 1e-3  # of a step
 FEWEST_QUIET = 64  # samples of baseline from which the noise is taken; else the whole trace serves
@@ -42,7 +41,6 @@ class Detection:
     peaks: tuple[FoundPeak, ...]  # in order of elution
     baseline: np.ndarray  # (sample,)
     noise: float  # standard deviation of the white part
-    is_saturated: np.ndarray  # (sample,)   bool
     warnings: tuple[str, ...]
 
 
@@ -86,10 +84,7 @@ def detect_peaks(
     if quiet.sum() >= FEWEST_QUIET:
         noise = noise_of(values, among=quiet)
     peaks = tuple(_peak(even, height, smooth=smooth, blur=blur, span=span, quiet=quiet) for span in edges)
-    saturated = saturated_samples(signal)
-    return Detection(
-        peaks, np.interp(times, even, baseline), noise, saturated, tuple(_warnings(times, peaks, saturated=saturated))
-    )
+    return Detection(peaks, np.interp(times, even, baseline), noise, tuple(_warnings(times, peaks)))
 
 
 def noise_of(signal: np.ndarray, *, among: np.ndarray | None = None) -> float:
@@ -129,14 +124,6 @@ def _envelope(coarse: np.ndarray, size: int) -> np.ndarray:
     """What a flat piece of `size` points reaches from below, smoothed; exact where the baseline is flat."""
     opened = ndimage.grey_opening(coarse, size, mode="nearest")
     return ndimage.uniform_filter1d(opened, max(1, size // 2), mode="nearest")
-
-
-def saturated_samples(signal: np.ndarray) -> np.ndarray:
-    """Which samples (sample,) are a flat top: the trace's highest value, at least three times in a row."""
-    labels, count = ndimage.label(signal == signal.max())
-    lengths = np.bincount(labels, minlength=count + 1)
-    lengths[0] = 0
-    return lengths[labels] >= FLAT
 
 
 def _blur(height: np.ndarray, noise: float) -> float:
@@ -196,7 +183,7 @@ def _top(times: np.ndarray, height: np.ndarray, *, centre: float, reach: float) 
     return centre - b / (2 * a), float(c - b**2 / (4 * a))
 
 
-def _warnings(times: np.ndarray, peaks: tuple[FoundPeak, ...], *, saturated: np.ndarray) -> list[str]:
+def _warnings(times: np.ndarray, peaks: tuple[FoundPeak, ...]) -> list[str]:
     found = []
     step = float(times[-1] - times[0]) / (len(times) - 1)
     narrowest = min(peak.width_half for peak in peaks)
@@ -209,7 +196,4 @@ def _warnings(times: np.ndarray, peaks: tuple[FoundPeak, ...], *, saturated: np.
     uneven = float(np.abs(times - line).max()) / step
     if uneven > UNEVEN:
         found.append(f"sampling is uneven by {uneven:.3g} of a step: peaks are looked for on a uniform grid")
-    if saturated.any():
-        first = times[np.flatnonzero(saturated)[0]]
-        found.append(f"the detector is saturated at {first:.4g} s: {int(saturated.sum())} samples of a flat top are left out")
     return found

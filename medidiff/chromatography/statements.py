@@ -79,9 +79,11 @@ def statements(solution: Solution, known: Uncertainty, *, labels: Labels, analyt
 def _quality_sentences(solution: Solution, labels: Labels, analytes: Sequence[str]) -> list[str]:
     """Sentences on samples left out, times that are 0, misfit and correlated residuals."""
     problem, said = solution.problem, []
-    dropped = int((problem.weights == 0).sum())
-    if dropped:
-        said.append(f"The detector is saturated: {dropped} samples of its flat top are left out.")
+    dropped = problem.times[problem.weights[0] == 0]
+    if len(dropped):
+        said.append(
+            f"The detector is saturated at {float(dropped[0]):.4g} s: {len(dropped)} samples of its flat top are left out."
+        )
     for label, value in zip(labels, solution.theta[0].tolist()):
         if label[0] in NOT_NEGATIVE and value <= 1e-9:
             said.append(f"The {name_of(label, analytes)} is 0, the least possible: the data ask for none.")

@@ -10,19 +10,16 @@ import torch
 
 from medidiff.chromatography.bootstrap import block_bootstrap
 from medidiff.chromatography.comparison import Compared, compare_solvers
-from medidiff.chromatography.detection import Detection, detect_peaks
+from medidiff.chromatography.detection import Detection
 from medidiff.chromatography.fit import Fit, fit_chromatogram
 from medidiff.chromatography.measures import Measures, agreement, measure, peak_to_valley, resolution
-from medidiff.chromatography.refusals import check_injection, check_loading, check_retention
-from medidiff.chromatography.search import Search
-from medidiff.chromatography.settings import ChromatographSettings, ColumnSettings, ReadingSettings
-from medidiff.chromatography.start import Expected, assign, column_times, first_guess
-from medidiff.errors import DataError
-from medidiff.io.chromatogram.trace import FEWEST, Chromatogram
+from medidiff.chromatography.preparation import film_loading, prepare, search_of
+from medidiff.chromatography.settings import ChromatographSettings, ColumnSettings
+from medidiff.chromatography.start import Expected, column_times, first_guess
+from medidiff.io.chromatogram.trace import Chromatogram
 from physics.chromatography.broadening import corrected_desorption, golay_desorption
 from physics.chromatography.chromatogram import peak_shapes
 from physics.chromatography.column import hold_up_factor
-from physics.chromatography.linearity import loading
 from physics.chromatography.moments import kinetic_cumulants
 from physics.chromatography.reference import PaperColumn
 
@@ -49,32 +46,22 @@ def chromatograph(trace: Chromatogram, *, settings: ChromatographSettings, seed:
     Raises DataError for traces that cannot be used (no peak, fewer peaks than analytes, a peak before the hold-up time),
     ConfigError for settings that contradict each other, NumericsError for a fit that means nothing.
     """
-    trace = crop(trace, settings.reading)
-    options = settings.detection
-    detection = detect_peaks(
-        trace.times,
-        trace.signal,
-        least_signal_to_noise=options.least_signal_to_noise,
-        least_share=options.least_share,
-        widest=options.widest_s,
-    )
-    hold_up, _ = column_times(settings.column)
-    expected, warnings = assign(detection.peaks, settings.analytes, hold_up=hold_up, injection=settings.injection)
-    _check(expected, settings, hold_up=hold_up)
+    prepared = prepare(trace, settings=settings)
+    trace, detection, expected = prepared.trace, prepared.detection, prepared.expected
     names = tuple(each.analyte.name for each in expected)
     fit = fit_chromatogram(
         torch.from_numpy(trace.times),
         torch.from_numpy(trace.signal),
         first_guess(expected, settings.column, injection=settings.injection),
         free=("retention", "desorption", *settings.fit.free),
-        search=_search(settings, noise=detection.noise),
+        search=search_of(settings.fit, noise=detection.noise),
         analytes=names,
     )
     curves = _curves(trace, fit)
-    theta0, sentences = _loading(expected, fit, settings=settings)
+    theta0, sentences = film_loading(expected, fit.peaks.retention[0], settings=settings)
     compared = _comparison(expected, fit, settings=settings)
     numbers = {
-        **_whole(trace, fit, detection=detection, hold_up=hold_up),
+        **_whole(trace, fit, detection=detection, hold_up=column_times(settings.column)[0]),
         "theta0": theta0,
         "analytes": _analytes(trace.times, curves["components"], fit=fit, expected=expected, settings=settings),
         "shared": _shared(fit, settings.fit.free),
@@ -83,33 +70,7 @@ def chromatograph(trace: Chromatogram, *, settings: ChromatographSettings, seed:
         "statements": [*fit.statements, *sentences],
     }
     seconds = {f"{name}, {s}": each.seconds for name, found in compared.items() for s, each in found.items()}
-    return Chromatographed(trace.times, curves, names, numbers, (*detection.warnings, *warnings), seconds)
-
-
-def crop(trace: Chromatogram, reading: ReadingSettings) -> Chromatogram:
-    """The trace within the window of the settings. Raises DataError where fewer than 16 samples are left."""
-    low = -np.inf if reading.from_s is None else reading.from_s
-    high = np.inf if reading.until_s is None else reading.until_s
-    inside = (trace.times >= low) & (trace.times <= high)
-    if inside.sum() < FEWEST:
-        raise DataError(
-            f"{int(inside.sum())} samples between {low:g} and {high:g} s of a trace from {trace.times[0]:g} to "
-            f"{trace.times[-1]:g} s, expected at least {FEWEST}. Correct reading.from_s and reading.until_s."
-        )
-    return Chromatogram(trace.times[inside], trace.signal[inside], trace.unit, trace.detector, table=trace.table)
-
-
-def _check(expected: Sequence[Expected], settings: ChromatographSettings, *, hold_up: float) -> None:
-    names, times = [each.analyte.name for each in expected], [each.found.time for each in expected]
-    delay = settings.injection.delay_s
-    check_retention(times, names, hold_up=hold_up + delay, source="the trace")
-    if settings.injection.duration_s:
-        check_injection(settings.injection.duration_s, [time - delay for time in times])
-
-
-def _search(settings: ChromatographSettings, *, noise: float) -> Search:
-    priors = {name: (prior.mean_s, prior.deviation_s) for name, prior in settings.fit.priors.items()}
-    return Search(priors=priors, noise=noise, baseline=settings.fit.baseline_degree, loss=settings.fit.loss)
+    return Chromatographed(trace.times, curves, names, numbers, prepared.warnings, seconds)
 
 
 def _curves(trace: Chromatogram, fit: Fit) -> dict[str, np.ndarray]:
@@ -227,20 +188,6 @@ def _bootstrap(fit: Fit, *, refits: int, seed: int) -> dict[str, Any]:
     ratio = found.deviations / fit.uncertainty.deviations[0]
     kept = {name: float(value) for name, value in zip(fit.names, ratio) if not name.startswith("baseline")}
     return {"refits": refits, "converged": len(found.samples), "block": found.block, "deviation_over_covariance": kept}
-
-
-def _loading(expected: Sequence[Expected], fit: Fit, *, settings: ChromatographSettings) -> tuple[float | None, list[str]]:
-    """theta0 and its sentence; None where an analyte's amount or capacity is not known."""
-    known = [each.analyte for each in expected if each.analyte.injected_mol_m3 and each.analyte.capacity_mol_m3]
-    if len(known) < len(expected):
-        return None, ["Whether the column is linear is not checked: give injected_mol_m3 and capacity_mol_m3 of every analyte."]
-    equilibrium = fit.peaks.retention[0] * settings.column.radius_m / (2 * settings.column.film_m)
-    injected, capacity = (
-        torch.tensor([getattr(analyte, name) for analyte in known], dtype=torch.float64)
-        for name in ("injected_mol_m3", "capacity_mol_m3")
-    )
-    theta0 = float(loading(equilibrium, concentration=injected, capacity=capacity))
-    return theta0, check_loading(theta0, is_forced=settings.fit.force_linear)
 
 
 def _comparison(expected: Sequence[Expected], fit: Fit, *, settings: ChromatographSettings) -> dict[str, Mapping[str, Compared]]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medidiff.chromatography.detection import baseline_of, detect_peaks, noise_of, saturated_samples
+from medidiff.chromatography.detection import baseline_of, detect_peaks, noise_of
 from medidiff.errors import DataError
 from medidiff.phantoms.chromatogram import AROMATICS, make_chromatogram, true_peaks
 from medidiff.phantoms.trace_settings import ChromatogramPhantom
@@ -76,14 +76,6 @@ def test_detection_does_not_depend_on_the_units_of_signal_or_time():
     scaled = detect_peaks(trace.times / 60, 1e-6 * trace.signal - 3, least_share=0.005).peaks
     np.testing.assert_allclose([60 * p.mean for p in scaled], [p.mean for p in plain], rtol=1e-9)
     np.testing.assert_allclose([p.area * 60e6 for p in scaled], [p.area for p in plain], rtol=1e-6)
-
-
-def test_a_flat_top_of_three_equal_maxima_is_saturated():
-    assert saturated_samples(np.array([1.0, 5, 5, 5, 2, 5, 1])).tolist() == [False, True, True, True, False, False, False]
-    assert not saturated_samples(np.array([1.0, 5, 5, 2, 5, 1])).any()
-    trace = make_chromatogram(ChromatogramPhantom())
-    found = detect_peaks(trace.times, np.minimum(trace.signal, 3990.0), least_share=0.005)
-    assert any("saturated" in text and "left out" in text for text in found.warnings)
 
 
 def test_coarse_and_uneven_sampling_are_said():

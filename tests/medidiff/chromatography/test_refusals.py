@@ -51,11 +51,17 @@ def test_uneven_times_are_said_and_jitter_below_a_thousandth_of_a_step_is_not(bt
 def test_a_saturated_detector_loses_its_flat_top_and_keeps_its_rates(btex, start):
     ceiling = float(btex.clean.max()) - 20
     clipped = btex.clean.clamp_max(ceiling)
-    dropped = int((btex.clean >= ceiling).sum())
+    flat = btex.times[btex.clean >= ceiling]
     fit = fit_chromatogram(btex.times, clipped, start, analytes=btex.analytes)
-    assert f"The detector is saturated: {dropped} samples of its flat top are left out." in fit.statements
+    said = f"The detector is saturated at {float(flat[0]):.4g} s: {len(flat)} samples of its flat top are left out."
+    assert said in fit.statements
     np.testing.assert_allclose(fit.peaks.desorption, btex.peaks.desorption, rtol=1e-5)
     assert not saturated(btex.clean).any()
+
+
+def test_a_flat_top_is_three_equal_maxima_in_a_row():
+    assert saturated(torch.tensor([1.0, 5, 5, 5, 2, 5, 1])).tolist() == [False, True, True, True, False, False, False]
+    assert not saturated(torch.tensor([1.0, 5, 5, 2, 5, 1])).any()
 
 
 def test_sparse_samples_are_said(btex):

@@ -147,7 +147,8 @@ def test_a_saturated_top_is_left_out_of_the_fit():
     trace = make_chromatogram(ChromatogramPhantom(seed=2))
     cut = Chromatogram(trace.times, np.minimum(trace.signal, 4000.0))
     found = chromatograph(cut, settings=ChromatographSettings(analytes=analytes()))
-    assert any("saturated" in text for text in found.warnings)
+    (said,) = [text for text in (*found.numbers["statements"], *found.warnings) if "saturated" in text]
+    assert said.startswith(f"The detector is saturated at {cut.times[cut.signal == 4000.0][0]:.4g} s")
     assert found.numbers["analytes"]["benzene"]["height"] == pytest.approx(81.0, rel=0.05)
 
 
