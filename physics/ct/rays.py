@@ -23,16 +23,17 @@ def ray_matrix(views: Iterable[tuple[np.ndarray, np.ndarray]], grid: Grid, *, dt
 
     ValueError for more entries than 32-bit indices can name.
     """
-    counts, columns, lengths = [], [], []
+    counts, columns, lengths, total = [], [], [], 0
     for point, direction in views:
         steep = np.abs(direction[:, 1]) > np.abs(direction[:, 0])
         count, column, length = _view(point, direction, steep, grid)
+        total += len(column)
+        if total >= LARGEST_COUNT:
+            raise ValueError(f"found {total} ray-pixel lengths or more, expected fewer than 2^31. Split the views with subset().")
         counts.append(count)
         columns.append(column)
         lengths.append(length.astype(dtype))
     starts = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
-    if starts[-1] >= LARGEST_COUNT:
-        raise ValueError(f"found {starts[-1]} ray-pixel lengths, expected fewer than 2^31. Split the views with subset().")
     shape = (len(starts) - 1, grid.rows * grid.columns)
     matrix = csr_array((np.concatenate(lengths), np.concatenate(columns), starts.astype(np.int32)), shape=shape)
     matrix.sort_indices()

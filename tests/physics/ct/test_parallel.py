@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from skimage.transform import radon
 
 from physics.ct.grid import Grid, arc
 from physics.ct.parallel import ParallelBeam
@@ -96,6 +97,14 @@ def test_centimetres_and_millimetres_give_the_same_line_integrals():
     torch.testing.assert_close(in_cm, in_mm, rtol=1e-12, atol=1e-14)
 
 
+def test_line_integrals_equal_those_of_scikit_image_within_one_per_cent():
+    grid = Grid(101, 101, pixel_mm=1.0)
+    x = disc(grid, radius_mm=20.0, centre_mm=(13.0, -9.0)) + disc(grid, radius_mm=35.0)
+    beam = ParallelBeam(grid, arc(15), bins=101, bin_mm=1.0)
+    theirs = radon(x[0].numpy(), theta=np.degrees(beam.angles_rad), circle=True).T
+    assert np.linalg.norm(beam.forward(x)[0].numpy() - theirs) / np.linalg.norm(theirs) < 0.01
+
+
 def test_the_norm_of_unit_pixels_follows_the_number_of_views_and_pixels():
     beam = ParallelBeam(Grid(64, 64, pixel_mm=1.0), arc(30), bins=91, bin_mm=1.0)
     assert beam.norm**2 == pytest.approx(0.97 * 30 * 64, rel=0.03)
@@ -111,3 +120,10 @@ def test_angles_in_degrees_and_empty_geometries_are_refused():
         ParallelBeam(grid, angles_rad=(0.0,), bins=0, bin_mm=1.0)
     with pytest.raises(ValueError, match=r"pixels of -1\.0 mm"):
         Grid(8, 8, pixel_mm=-1.0)
+
+
+def test_more_lengths_than_indices_can_name_are_refused_before_they_fill_the_memory(monkeypatch):
+    monkeypatch.setattr("physics.ct.rays.LARGEST_COUNT", 1000)
+    beam = ParallelBeam(Grid(32, 32, pixel_mm=1.0), arc(6), bins=47, bin_mm=1.0)
+    with pytest.raises(ValueError, match=r"expected fewer than 2\^31\. Split the views with subset"):
+        beam.forward(torch.zeros(1, 32, 32))
