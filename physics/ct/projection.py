@@ -3,7 +3,7 @@
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 from typing import Self
 
@@ -58,6 +58,10 @@ class Projection(LinearOperator):
     def _adjoint(self, y: Tensor) -> Tensor:
         matrix, transposed = self._matrices(y)
         return _product(y, transposed, matrix).reshape(y.shape[:-3] + self.domain)
+
+    def __getstate__(self) -> dict:
+        """The geometry alone: a worker makes its own matrices, which are large."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def _made(self) -> dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor]]:

@@ -1,4 +1,5 @@
 import math
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -108,6 +109,15 @@ def test_line_integrals_equal_those_of_scikit_image_within_one_per_cent():
 def test_the_norm_of_unit_pixels_follows_the_number_of_views_and_pixels():
     beam = ParallelBeam(Grid(64, 64, pixel_mm=1.0), arc(30), bins=91, bin_mm=1.0)
     assert beam.norm**2 == pytest.approx(0.97 * 30 * 64, rel=0.03)
+
+
+def test_a_copy_for_a_worker_carries_the_geometry_and_no_matrix():
+    beam = ParallelBeam(Grid(32, 32, pixel_mm=1.0), arc(6), bins=47, bin_mm=1.0)
+    x = torch.rand((1, 32, 32), generator=torch.Generator().manual_seed(0))
+    seen = beam.forward(x)
+    sent = copy(beam)
+    assert set(vars(sent)) == {"grid", "angles_rad", "bins", "bin_mm"}
+    assert torch.equal(sent.forward(x), seen)
 
 
 def test_angles_in_degrees_and_empty_geometries_are_refused():
