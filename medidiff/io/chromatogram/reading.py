@@ -1,5 +1,6 @@
 """Any chromatogram file: the reader follows from what the file is, not only from its name."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from medidiff.errors import DataError
@@ -12,6 +13,24 @@ from medidiff.io.chromatogram.vendor import read_vendor
 
 TEXT = (".csv", ".txt", ".tsv")
 VENDOR = (".d", ".raw", ".ch", ".uv", ".ms")
+PORTABLE = (".cdf", ".nc", ".mzml", ".jdx", ".dx", ".jcm")
+
+
+def chromatograms_below(paths: Iterable[Path]) -> list[Path]:
+    """The files themselves, and for every folder that is no vendor's all chromatograms directly in it, by their suffix.
+
+    Sorted by name. Raises DataError for a folder without any.
+    """
+    found = []
+    for path in map(Path, paths):
+        if not path.is_dir() or path.suffix.lower() in VENDOR:
+            found.append(path)
+            continue
+        inside = [each for each in path.iterdir() if each.suffix.lower() in (*TEXT, *PORTABLE, *VENDOR)]
+        if not inside:
+            raise DataError(f"{path.name}: no chromatogram in this folder. Is this the folder that holds the files?")
+        found += [each for each in inside if not each.name.startswith(".")]
+    return sorted(found, key=lambda path: (path.name, str(path)))
 
 
 def read_chromatogram(
