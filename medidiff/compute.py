@@ -1,5 +1,6 @@
 """Where work runs: here, or on the workers of a Dask cluster."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -25,6 +26,7 @@ def dask_client(address: str = "", *, workers: int = 0) -> Iterator[Any]:
         return
     from dask.distributed import Client, LocalCluster
 
+    logging.getLogger("distributed").setLevel(logging.ERROR)  # else every connection is told
     with ExitStack() as stack:
         if workers:
             address = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
