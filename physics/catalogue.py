@@ -47,7 +47,8 @@ PEAK_PER_MM = 0.02
 
 def _blob() -> Tensor:
     """A Gaussian of attenuation, PEAK exp(-|r - CENTRE|^2 / (2 WIDTH^2)), on the pixels of GRID: (1, row, column), 1/mm."""
-    x, y = (torch.from_numpy(values) for values in (GRID.x_mm, GRID.y_mm))
+    x = (torch.arange(37, dtype=torch.float64) - 18.0) * 0.8
+    y = (19.5 - torch.arange(40, dtype=torch.float64)) * 0.8
     squared = (x[None, :] - CENTRE_MM[0]) ** 2 + (y[:, None] - CENTRE_MM[1]) ** 2
     return PEAK_PER_MM * torch.exp(-squared / (2 * WIDTH_MM**2))[None]
 
