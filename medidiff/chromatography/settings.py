@@ -122,6 +122,7 @@ class FitSettings(Settings):
     baseline_degree: int = Field(1, ge=-1, le=9, description="of the polynomial under the peaks; -1: none")
     loss: Literal["linear", "soft_l1"] = Field("linear", description="soft_l1 bounds the pull of outliers")
     bootstrap: int = Field(0, ge=0, le=10000, description="refits with resampled blocks of the residual, 0 to 10000")
+    profile: bool = Field(False, description="95 % intervals by profile likelihood too: each value held, all others refitted")
     force_linear: bool = Field(False, description="accept a film loading theta0 above 0.1")
 
     @model_validator(mode="after")

@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from medidiff.chromatography.bootstrap import block_bootstrap
+from medidiff.chromatography.bootstrap import Bootstrap, block_bootstrap
 from medidiff.chromatography.comparison import Compared, compare_solvers
 from medidiff.chromatography.detection import Detection
 from medidiff.chromatography.fit import Fit, fit_chromatogram
+from medidiff.chromatography.intervals import intervals
 from medidiff.chromatography.measures import Measures, agreement, measure, peak_to_valley, resolution
 from medidiff.chromatography.preparation import film_loading, prepare, search_of
+from medidiff.chromatography.profile import Profile, profile_likelihood
 from medidiff.chromatography.settings import ChromatographSettings, ColumnSettings
 from medidiff.chromatography.start import Expected, column_times, first_guess
+from medidiff.chromatography.wording import name_of
+from medidiff.errors import NumericsError
 from medidiff.io.chromatogram.trace import Chromatogram
 from physics.chromatography.broadening import corrected_desorption, golay_desorption
 from physics.chromatography.chromatogram import peak_shapes
@@ -23,6 +27,7 @@ from physics.chromatography.column import hold_up_factor
 from physics.chromatography.moments import kinetic_cumulants
 from physics.chromatography.reference import PaperColumn
 
+QUANTITIES = {"retention": "retention", "desorption": "desorption_per_s", "area": "area"}  # of every analyte, and their keys
 INTERVAL = 1.959963984540054  # standard deviations on either side of a 95 % interval
 
 
@@ -60,14 +65,19 @@ def chromatograph(trace: Chromatogram, *, settings: ChromatographSettings, seed:
     curves = _curves(trace, fit)
     theta0, sentences = film_loading(expected, fit.peaks.retention[0], settings=settings)
     compared = _comparison(expected, fit, settings=settings)
+    profile, unprofiled = _profile(fit, is_wanted=settings.fit.profile)
+    bootstrap = _bootstrap(fit, refits=settings.fit.bootstrap, seed=seed)
+    analytes = _analytes(trace.times, curves["components"], fit=fit, expected=expected, settings=settings)
+    shared = _shared(fit, settings.fit.free)
+    _add_ends(analytes, shared, fit=fit, profile=profile, bootstrap=bootstrap)
     numbers = {
         **_whole(trace, fit, detection=detection, hold_up=column_times(settings.column)[0]),
         "theta0": theta0,
-        "analytes": _analytes(trace.times, curves["components"], fit=fit, expected=expected, settings=settings),
-        "shared": _shared(fit, settings.fit.free),
-        "bootstrap": _bootstrap(fit, refits=settings.fit.bootstrap, seed=seed),
+        "analytes": analytes,
+        "shared": shared,
+        "bootstrap": _against_covariance(bootstrap, fit),
         "comparison": {name: {s: each.error for s, each in found.items()} for name, found in compared.items()},
-        "statements": [*fit.statements, *sentences],
+        "statements": [*fit.statements, *unprofiled, *sentences],
     }
     seconds = {f"{name}, {s}": each.seconds for name, found in compared.items() for s, each in found.items()}
     return Chromatographed(trace.times, curves, names, numbers, prepared.warnings, seconds)
@@ -180,14 +190,45 @@ def _shared(fit: Fit, free: Sequence[str]) -> dict[str, dict]:
     return {name: _interval("value_s", value, deviation=fit.deviation(name)) for name, value in values.items()}
 
 
-def _bootstrap(fit: Fit, *, refits: int, seed: int) -> dict[str, Any]:
+def _profile(fit: Fit, *, is_wanted: bool) -> tuple[Profile | None, list[str]]:
+    """The profile likelihood where it is wanted and has ends, or a sentence on why it has none."""
+    if not is_wanted:
+        return None, []
+    try:
+        return profile_likelihood(fit), []
+    except (NumericsError, ValueError) as error:
+        return None, [f"There are no intervals by profile likelihood: {error}"]
+
+
+def _bootstrap(fit: Fit, *, refits: int, seed: int) -> Bootstrap | None:
+    return block_bootstrap(fit, generator=torch.Generator().manual_seed(seed), refits=refits) if refits else None
+
+
+def _add_ends(
+    analytes: dict[str, dict], shared: dict[str, dict], *, fit: Fit, profile: Profile | None, bootstrap: Bootstrap | None
+) -> None:
+    """Adds the ends of the intervals by profile likelihood and bootstrap, where there are any, to the numbers."""
+    if bootstrap is not None and len(bootstrap.samples) < 2:  # nothing converged
+        bootstrap = None
+    known = intervals(fit, profile=profile, bootstrap=bootstrap)
+    ends = [f"{method}_{end}" for method in ("profile", "bootstrap") for end in ("low", "high")]
+    for quantity, component in fit.labels:
+        if quantity == "baseline":
+            continue
+        numbers = shared[quantity] if component is None else analytes[fit.analytes[component]]
+        key = "value_s" if component is None else QUANTITIES[quantity]
+        found = known[name_of((quantity, component), fit.analytes)]
+        numbers |= {f"{key}_{end}": found[end] for end in ends if end in found}
+
+
+def _against_covariance(bootstrap: Bootstrap | None, fit: Fit) -> dict[str, Any]:
     """Standard deviations by the block bootstrap over those of the covariance, by parameter; empty without refits."""
-    if not refits:
+    if bootstrap is None:
         return {}
-    found = block_bootstrap(fit, generator=torch.Generator().manual_seed(seed), refits=refits)
-    ratio = found.deviations / fit.uncertainty.deviations[0]
+    ratio = bootstrap.deviations / fit.uncertainty.deviations[0]
     kept = {name: float(value) for name, value in zip(fit.names, ratio) if not name.startswith("baseline")}
-    return {"refits": refits, "converged": len(found.samples), "block": found.block, "deviation_over_covariance": kept}
+    facts = {"refits": bootstrap.refits, "converged": len(bootstrap.samples), "block": bootstrap.block}
+    return {**facts, "deviation_over_covariance": kept}
 
 
 def _comparison(expected: Sequence[Expected], fit: Fit, *, settings: ChromatographSettings) -> dict[str, Mapping[str, Compared]]:

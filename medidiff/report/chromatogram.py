@@ -26,6 +26,7 @@ SHAPE = (
     ("asymmetry", "asymmetry"),
     ("signal_to_noise", "S/N"),
 )
+FURTHER_INTERVALS = {"profile": "profile likelihood", "bootstrap": "block bootstrap"}
 FURTHER = (
     ("transfer_units", "transfer units"),
     ("equilibrium", "K"),
@@ -169,6 +170,9 @@ def _fit_tables(numbers: Mapping[str, Any]) -> Iterator[dict]:
         return {"title": title, "columns": headings, "rows": rows, "note": note, "is_folded": is_folded}
 
     note = "Below each value its 95 % interval from the covariance, hold-up time and start of the injection as fixed."
+    also = [f"by {word}" for method, word in FURTHER_INTERVALS.items() if any(_has(v, method) for v in analytes.values())]
+    if also:
+        note += f" Below that, those {' and '.join(also)}."
     yield table("Parameters", (*RATES, *SHAPE), note=note)
     if numbers.get("shared"):
         rows = [{"name": name, "colour": "", "cells": [_cell(values, "value_s")]} for name, values in numbers["shared"].items()]
@@ -186,15 +190,31 @@ def _fit_tables(numbers: Mapping[str, Any]) -> Iterator[dict]:
     yield table("Further numbers of every peak", FURTHER, is_folded=True)
 
 
+def _has(values: Mapping[str, Any], method: str) -> bool:
+    """Whether an analyte has an interval by this method too."""
+    return any(f"{key}_{method}_low" in values for key, _ in RATES)
+
+
 def _cell(values: Mapping[str, Any], key: str) -> dict:
-    """A value, with the ends of its interval where it has one, as many decimals as tell them apart."""
+    """A value, with the ends of its intervals where it has any, as many decimals as tell the covariance's apart."""
     value, low, high = (values.get(name) for name in (key, f"{key}_low", f"{key}_high"))
     numbers = all(isinstance(each, float) for each in (value, low, high))
     if numbers and high > low:
         decimals = max(0, min(6, 1 - math.floor(math.log10(high - low))))
-        value, low, high = (f"{each:.{decimals}f}".replace("-", "−") for each in (value, low, high))
-        return {"value": value, "low": low, "high": high}
+        further = []
+        for method in FURTHER_INTERVALS:
+            ends = [values.get(f"{key}_{method}_{end}") for end in ("low", "high")]
+            if None not in ends:
+                further.append({"method": method, "ends": [_decimals(end, decimals) for end in ends]})
+        value, low, high = (_decimals(each, decimals) for each in (value, low, high))
+        return {"value": value, "low": low, "high": high, "further": further}
     return {"value": _seconds(value) if key.endswith("time_s") else value}
+
+
+def _decimals(value: float | str, count: int) -> str:
+    """A number with so many decimals; an open end, which a record holds as inf, as the infinity it is."""
+    value = float(value)
+    return (f"{value:.{count}f}" if math.isfinite(value) else f"{value:+.0f}".replace("inf", "∞")).replace("-", "−")
 
 
 def _seconds(value: float | None) -> str | None:

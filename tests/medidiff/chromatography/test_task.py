@@ -120,6 +120,33 @@ def test_a_prior_on_the_hold_up_time_widens_the_intervals_of_retention():
     assert free.numbers["shared"]["hold_up"]["value_s"] == pytest.approx(34.18, abs=0.6)
 
 
+def test_profile_and_bootstrap_intervals_stand_beside_those_of_the_covariance(aromatics):
+    found = run({"seed": 11}, fit={"profile": True, "bootstrap": 48})
+    for name, numbers in found.numbers["analytes"].items():
+        for key in ("retention", "desorption_per_s", "area"):
+            width = numbers[f"{key}_high"] - numbers[f"{key}_low"]
+            assert numbers[f"{key}_profile_low"] < numbers[key] < numbers[f"{key}_profile_high"]
+            assert numbers[f"{key}_profile_high"] - numbers[f"{key}_profile_low"] == pytest.approx(width, rel=0.1)
+            assert numbers[f"{key}_profile_high"] != numbers[f"{key}_high"]
+            assert 0.5 * width < numbers[f"{key}_bootstrap_high"] - numbers[f"{key}_bootstrap_low"] < 1.6 * width
+        assert aromatics.numbers["analytes"][name].items() <= numbers.items()  # nothing else changes
+    assert not any("profile" in text for text in found.numbers["statements"])
+
+
+def test_a_flat_valley_has_no_profile_and_says_so():
+    found = run(fit={"free": ["hold_up"], "profile": True})
+    (said,) = [text for text in found.numbers["statements"] if "profile likelihood" in text]
+    assert said.startswith("There are no intervals by profile likelihood: the data leave") and "hold-up time" in said
+    assert not any("profile" in key for numbers in found.numbers["analytes"].values() for key in numbers)
+
+
+def test_a_prior_gives_a_shared_quantity_a_profile():
+    prior = {"hold_up": {"mean_s": 34.18, "deviation_s": 0.3}}
+    found = run({"noise": 0.003}, fit={"free": ["hold_up"], "priors": prior, "profile": True}).numbers["shared"]["hold_up"]
+    assert found["value_s_profile_low"] == pytest.approx(found["value_s_low"], abs=0.06)
+    assert found["value_s_profile_high"] == pytest.approx(found["value_s_high"], abs=0.06)
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [

@@ -85,6 +85,19 @@ def test_parameters_stand_with_the_digits_that_their_intervals_allow(fitted):
     assert xylene[0] == NAMES[1] and xylene[heading.index("Rs to the next")] == "–"
 
 
+def test_intervals_of_other_methods_stand_below_that_of_the_covariance(fitted):
+    changed = numbers()
+    changed["analytes"][NAMES[0]] |= {"retention_profile_low": 2.42688, "retention_profile_high": "inf"}
+    changed["analytes"][NAMES[0]] |= {"area_bootstrap_low": 1150.2, "area_bootstrap_high": 1169.9}
+    fitted.record("BTEX-1", "chromatograph/chromatograph.json", "chromatograph", numbers=changed)
+    document = page(fitted, "BTEX-1")
+    _, benzene, xylene = rows(document, "Parameters")
+    assert benzene[1] == "2.4281 2.4270 to 2.4292 profile: 2.4269 to +∞"
+    assert benzene[3] == "1159 1152 to 1167 bootstrap: 1150 to 1170"
+    assert xylene[1] == "2.4281 2.4270 to 2.4292"
+    assert "Below that, those by profile likelihood and by block bootstrap." in text(document)
+
+
 def test_flat_directions_warnings_and_names_are_said_in_words_and_escaped(fitted):
     document = page(fitted, "BTEX-1")
     assert FLAT in text(document) and "sampled too slowly" in text(document)
