@@ -76,6 +76,17 @@ def test_a_failing_trace_is_flagged_and_leaves_the_others_as_they_are(traces, se
     assert as_table(kept) == as_table(series)
 
 
+def test_a_start_that_cannot_be_computed_gives_rows_without_numbers(traces):
+    """Few transfer units behind a mixing volume: neither the FFT nor the kernel serves."""
+    slow = tuple(AnalyteSettings(name=name, desorption_per_s=0.1) for name in AROMATICS)
+    settings = ChromatographSettings.model_validate({"analytes": slow, "injection": {"mixing_s": 0.3}})
+    found = fit_series({"a": traces["a.cdf"]}, settings=settings)
+    assert [row.analyte for row in found.rows] == list(AROMATICS)
+    for row in found.rows:
+        assert row.converged == "no" and row.note.startswith("could not be computed")
+        assert np.isnan([row.retention, row.desorption_per_s, row.area, row.area_deviation, row.misfit]).all()
+
+
 def test_a_trace_with_another_number_of_peaks_has_rows_of_its_own(traces):
     few = {"analytes": (), "reading": ReadingSettings(until_s=600.0)}
     early = Chromatogram(traces["a.cdf"].times, np.where(traces["a.cdf"].times > 300, 3935.4, traces["a.cdf"].signal))
