@@ -17,7 +17,7 @@ from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.onestep import levels
 from medidiff.diffusion.process import MeanReverting, ResShift, Table, per_item
 from medidiff.diffusion.sample import State
-from medidiff.errors import ConfigError
+from medidiff.diffusion.stochastic import check_share
 
 
 def degraded_start(anchor: Tensor, sigma: float, *, noise: Noise = Noise(0)) -> Tensor:  # noqa: B008  (frozen)
@@ -70,8 +70,7 @@ class RDDMChain:
     eta: float = 1.0  # 0 = DDIM in u, whatever the degraded image; 1 = the sum-constrained variance of the paper
 
     def __post_init__(self):
-        if not 0 <= self.eta <= 1:
-            raise ConfigError(f"eta {self.eta:g}: expected 0 to 1")
+        check_share("eta", self.eta)
 
     @property
     def is_stochastic(self) -> bool:
