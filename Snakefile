@@ -14,6 +14,8 @@ include: "workflow/rules/convert.smk"
 include: "workflow/rules/segment.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/chromatograph.smk"
+include: "workflow/rules/acquire.smk"
+include: "workflow/rules/reconstruct.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -9,11 +9,13 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from medidiff.acquisition.settings import ScanSettings
 from medidiff.chromatography.settings import ChromatographSettings, EluteSettings
 from medidiff.errors import ConfigError
 from medidiff.io.settings import ConvertSettings
 from medidiff.phantoms.settings import PetCtPhantom
 from medidiff.phantoms.trace_settings import ChromatogramPhantom
+from medidiff.reconstruction.settings import ONLY_CT, ONLY_MRI, ReconstructSettings
 from medidiff.segmentation.settings import SegmentSettings
 from medidiff.settings import Settings
 
@@ -28,14 +30,31 @@ class StudySource(Settings):
     phantoms: dict[str, PetCtPhantom] = Field({}, description="digital patients by name")
     chromatograms: dict[str, ChromatogramPhantom] = Field({}, description="digital chromatograms by name")
     programmes: tuple[str, ...] = Field((), description="of `elute.programmes`, those whose published times are all there is")
+    scans: dict[str, ScanSettings] = Field({}, description="simulated CT and MR scans by name")
 
     @model_validator(mode="after")
     def _exactly_one(self):
-        digital = [*self.phantoms, *self.chromatograms, *self.programmes]
+        digital = [*self.phantoms, *self.chromatograms, *self.programmes, *self.scans]
         if sum(map(bool, (self.table, self.dataset, digital))) != 1:
-            raise ValueError("give exactly one of `table`, `dataset` and `phantoms` (with `chromatograms` and `programmes`)")
+            raise ValueError(
+                "give exactly one of `table`, `dataset` and `phantoms` (with `chromatograms`, `programmes` and `scans`)"
+            )
         if twice := sorted({name for name in digital if digital.count(name) > 1}):
-            raise ValueError(f"{', '.join(twice)} is named twice among phantoms, chromatograms and programmes")
+            raise ValueError(f"{', '.join(twice)} is named twice among phantoms, chromatograms, programmes and scans")
+        return self
+
+
+class ReconstructSections(Settings):
+    """Reconstruction of CT and of MRI, each with methods and a prior of its own."""
+
+    ct: ReconstructSettings = Field(ReconstructSettings(), description="of line integrals")
+    mr: ReconstructSettings = Field(ReconstructSettings(), description="of k-space")
+
+    @model_validator(mode="after")
+    def _methods_fit_the_kind(self):
+        for kind, foreign in (("ct", ONLY_MRI), ("mr", ONLY_CT)):
+            if wrong := [method for method in getattr(self, kind).methods if method in foreign]:
+                raise ValueError(f"{kind}.methods: {', '.join(wrong)} is for {'MRI' if kind == 'ct' else 'CT'} alone")
         return self
 
 
@@ -50,6 +69,7 @@ class Config(Settings):
     segment: SegmentSettings = Field(SegmentSettings(), description="segmentation")
     chromatograph: ChromatographSettings = Field(ChromatographSettings(), description="chromatograms at constant temperature")
     elute: EluteSettings = Field(EluteSettings(), description="chromatograms of temperature programmes")
+    reconstruct: ReconstructSections = Field(ReconstructSections(), description="CT and MRI from too few measurements")
     pathvars: dict[str, str] = Field({}, description="where snakemake puts things: results, logs, benchmarks")
 
     @model_validator(mode="after")

@@ -1,15 +1,21 @@
 """Which studies a configuration names, and which results the workflow makes of each."""
 
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from medidiff.acquisition.settings import GENERATED, ScanSettings
 from medidiff.config import Config
 from medidiff.datasets import locate
 from medidiff.errors import ConfigError
+from medidiff.reconstruction.settings import NEED_PRIOR, ReconstructSettings
 from medidiff.studies import Study, read_studies
 
-PIPELINES = ("petct", "lc")  # kinds of study that have one
+PIPELINES = ("petct", "lc", "ct", "mr")  # kinds of study that have one
+SOLVERS = {"nadds", "dds", "mbir", "reddiff"}  # sections that no other method reads, but `auto`
+DEFAULTS = ReconstructSettings()
+MEASUREMENTS = (".h5", ".hdf5", ".mrd")  # files of a CT or MR study that need no `format` in the study table
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,23 @@ def studies_of(config: Config) -> dict[str, Study]:
     found = [Study(name, "petct", str(results / name / "phantom"), truth="RTSTRUCT") for name in source.phantoms]
     found += [Study(name, "lc", str(results / name / "phantom" / made.file)) for name, made in source.chromatograms.items()]
     found += [Study(name, "lc", "") for name in source.programmes]
+    found += [_scan(name, scan) for name, scan in source.scans.items()]
     return {study.study: study for study in sorted(found, key=lambda study: study.study)}
 
 
 def usable(studies: dict[str, Study]) -> dict[str, Study]:
     """The studies that enter the workflow."""
-    return {name: study for name, study in studies.items() if study.status == "ok" and study.kind in PIPELINES}
+    return {name: study for name, study in studies.items() if study.status == "ok" and not why_not(study)}
+
+
+def why_not(study: Study) -> str:
+    """Why a study that is in order has no pipeline; empty where it has one."""
+    if study.kind not in PIPELINES:
+        return f"no pipeline for the kind {study.kind}"
+    is_raw = study.more.get("format") or study.path.endswith(MEASUREMENTS)
+    if study.kind in ("ct", "mr") and not is_raw:
+        return "an image, not a measurement: name its `format` in the table, or simulate a scan of it with `studies.scans`"
+    return ""
 
 
 def is_dicom(study: Study) -> bool:
@@ -53,6 +70,21 @@ def is_dicom(study: Study) -> bool:
 def is_digital(config: Config, name: str) -> bool:
     """Whether the workflow itself makes the study."""
     return name in config.studies.phantoms or name in config.studies.chromatograms
+
+
+def is_simulated(config: Config, name: str) -> bool:
+    """Whether the workflow itself measures the study."""
+    return name in config.studies.scans
+
+
+def solver_settings(config: Config, study: Study, method: str) -> ReconstructSettings:
+    """The settings of one method for one study: only what it reads, its seed made of that of the run and of the study's name."""
+    section = getattr(config.reconstruct, study.kind)
+    seed = zlib.crc32(f"{config.seed} {study.study} {section.seed}".encode()) % 2**31
+    unread = {"methods"} | (SOLVERS - {method} if method != "auto" else set())
+    if method not in NEED_PRIOR and method != "auto":
+        unread |= {"prior", "samples", "patch"}
+    return section.model_copy(update={"seed": seed} | {name: getattr(DEFAULTS, name) for name in unread})
 
 
 def jobs(config: Config, studies: dict[str, Study]) -> list[Job]:
@@ -71,6 +103,8 @@ def _jobs_of(config: Config, name: str, study: Study) -> Iterator[Job]:
         yield job("phantom", "phantom/manifest.json")
     if study.kind == "lc":
         yield job(step := "elute" if name in config.elute.programmes else "chromatograph", f"{step}/{step}.json")
+    elif study.kind in ("ct", "mr"):
+        yield from _reconstruction_jobs(config, study, job)
     else:
         yield from _petct_jobs(config, study, job)
     yield Job("page", name, "", results / "report" / f"{name}.html", logs / "page" / f"{name}.log")
@@ -86,6 +120,30 @@ def _petct_jobs(config: Config, study: Study, job: Callable[..., Job]) -> Iterat
             yield job("export", f"segment/{method}.seg.json", method)
         if study.truth:
             yield job("evaluate", f"evaluate/{method}.json", method)
+
+
+def _reconstruction_jobs(config: Config, study: Study, job: Callable[..., Job]) -> Iterator[Job]:
+    yield job(step := "simulate" if is_simulated(config, study.study) else "acquire", f"{step}/{step}.json")
+    for method in getattr(config.reconstruct, study.kind).methods:
+        yield job("reconstruct", f"reconstruct/{method}.json", method)
+        if study.truth:
+            yield job("compare", f"compare/{method}.json", method)
+
+
+def _scan(name: str, scan: ScanSettings) -> Study:
+    return Study(name, scan.kind, _object_of(name, scan), truth="reference", more={"format": "simulated"})
+
+
+def _object_of(name: str, scan: ScanSettings) -> str:
+    """The file or folder that a scan is simulated of; empty for a generated object."""
+    if scan.source in GENERATED:
+        return ""
+    path = Path(scan.source)
+    if scan.dataset:
+        path = locate(scan.dataset, subset=() if len(path.parts) < 2 else path.parts[:1]) / path
+    if not path.exists():
+        raise ConfigError(f"studies.scans.{name}.source: {path} does not exist; expected chest, mni152, or a file or folder.")
+    return str(path)
 
 
 def _of_dataset(dataset: str, names: tuple[str, ...]) -> dict[str, Study]:

@@ -18,22 +18,27 @@ JSON Schema.
 
 def markdown() -> str:
     """One table per section, in the order of the models."""
-    return "\n".join([HEAD, *_section(Config, "")])
+    return "\n".join([HEAD, *_section(Config, "", {})])
 
 
-def _section(model: type[BaseModel], prefix: str) -> list[str]:
+def _section(model: type[BaseModel], prefix: str, told: dict[type[BaseModel], str]) -> list[str]:
+    """The table of a model and of those inside; `told` says where a model that comes again was described."""
     title = f"`{prefix}`" if prefix else "Top level"
+    if model in told:
+        return [f"## {title}", "", f"The same keys as `{told[model]}`.", ""]
+    told[model] = prefix
     lines = [f"## {title}", "", _first_line(model), "", "| key | default | meaning |", "| --- | --- | --- |"]
     nested: list[tuple[type[BaseModel], str]] = []
     for name, field in model.model_fields.items():
         inner = _model_in(field.annotation)
         if inner:
             place = f"{prefix}.{name}".lstrip(".")
-            nested.append((inner, place if inner is field.annotation else f"{place}.NAME"))
+            is_one = inner is field.annotation or type(None) in get_args(field.annotation)
+            nested.append((inner, place if is_one else f"{place}.NAME"))
         lines.append(f"| `{name}` | {_default(field, inner)} | {_meaning(field)} |")
     lines.append("")
     for inner, place in nested:
-        lines += _section(inner, place)
+        lines += _section(inner, place, told)
     return lines
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from medidiff.cli import chromatography, configuration, data, inspect, pages, phantom, run, scan, steps
+from medidiff.cli import chromatography, configuration, data, inspect, pages, phantom, reconstruction, run, scan, steps
 
 app = typer.Typer(
     help="From a folder of studies to results, uncertainty, metrics and a report.\n\n"
@@ -32,6 +32,10 @@ app.command(rich_help_panel=STEPS)(steps.evaluate)
 app.command(rich_help_panel=STEPS)(chromatography.chromatograph)
 app.command(rich_help_panel=STEPS)(chromatography.fit_many)
 app.command(rich_help_panel=STEPS)(chromatography.elute)
+app.command(rich_help_panel=STEPS)(reconstruction.simulate)
+app.command(rich_help_panel=STEPS)(reconstruction.acquire)
+app.command(rich_help_panel=STEPS)(reconstruction.reconstruct)
+app.command(rich_help_panel=STEPS)(reconstruction.compare)
 app.command(rich_help_panel=STEPS)(pages.page)
 app.command(rich_help_panel=STEPS)(pages.index)
 

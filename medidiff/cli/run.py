@@ -28,7 +28,7 @@ def check(
     typer.echo(f"{config}: in order. {len(used)} of {len(studies)} studies enter the workflow, {len(jobs)} jobs.")
     for name, study in studies.items():
         if name not in used:
-            why = study.reason or f"no pipeline for the kind {study.kind}"
+            why = study.reason or plan.why_not(study)
             typer.echo(f"  left out: {name} ({why})")
 
 

@@ -179,8 +179,12 @@ def finish(
     warnings: Any,
     *,
     seed: int = 0,
+    run: dict | None = None,
 ) -> dict:
-    """Warnings to the log, the record to its file; returns the numbers as the record holds them."""
+    """Warnings to the log, the record to its file; returns the numbers as the record holds them.
+
+    run   facts that differ from run to run, beside start, duration and memory
+    """
     from medidiff.record import Record, finite
 
     for warning in warnings:
@@ -199,6 +203,6 @@ def finish(
             numbers=numbers,
             warnings=tuple(warnings),
             command=sys.argv[1:],
-            run=this.run_facts(),
+            run=this.run_facts() | (run or {}),
         ).write(path)
     return finite(dict(numbers))

@@ -44,9 +44,9 @@ def planes_figure(scene: Scene) -> Figure:
         mappable = _panel(ax, scene, plane, box, spacing)
         middle = sum(ax.get_ylim()) / 2
         ax.set_ylim(middle - tallest / 2, middle + tallest / 2)  # panels of one height, so that millimetres compare
-        _scale_bar(ax, 50 if size.max() < 400 else 100)
+        scale_bar(ax, 50 if size.max() < 400 else 100)
     if mappable is not None:
-        _colour_bar(figure, mappable, axes)
+        colour_bar(figure, mappable, axes)
     return figure
 
 
@@ -57,7 +57,7 @@ def lesion_figure(scene: Scene) -> Figure:
     figure = Figure(figsize=(WIDTH_IN, WIDTH_IN / 3 + 0.75), facecolor=BACKGROUND, layout="constrained")
     for ax, plane in zip(figure.subplots(1, 3), PLANES):
         _panel(ax, scene, plane, box, spacing, overlay=False)
-        _scale_bar(ax, 20)
+        scale_bar(ax, 20)
     paint = colours(scene.masks)
     handles = [Line2D([], [], color=paint[name], lw=2) for name in scene.masks]
     if handles:
@@ -82,9 +82,9 @@ def projection_figure(scene: Scene) -> Figure:
         shown = ax.imshow(_project(pet, plane), extent=extent, origin="lower", cmap="gray_r", vmin=0, vmax=scene.suv_limit)
         for name, mask in masks.items():
             _contour(ax, _project(mask, plane), extent, paint[name], 1.2)
-        _frame(ax, plane, "#1c2733")
-        _scale_bar(ax, 50 if size.max() < 400 else 100, "#1c2733")
-    _colour_bar(figure, shown, axes)
+        frame(ax, plane, "#1c2733")
+        scale_bar(ax, 50 if size.max() < 400 else 100, "#1c2733")
+    colour_bar(figure, shown, axes)
     return figure
 
 
@@ -113,7 +113,7 @@ def _panel(ax: Axes, scene: Scene, plane: str, box: np.ndarray, spacing_mm: floa
         _contour(ax, picture(mask, grid, plane=plane, fill=0.0), extent, paint[name], 0.9 if overlay else 1.6)
     ax.set_xlim(extent[:2])
     ax.set_ylim(extent[2:])
-    _frame(ax, plane, INK)
+    frame(ax, plane, INK)
     return mappable
 
 
@@ -127,7 +127,8 @@ def _project(values: np.ndarray, plane: str) -> np.ndarray:
     return values.transpose(across, up, side).max(axis=0)
 
 
-def _frame(ax: Axes, plane: str, ink: str) -> None:
+def frame(ax: Axes, plane: str, ink: str) -> None:
+    """Directions and title of a plane in the radiological view, on axes in RAS millimetres."""
     # radiological: the patient's right, and the front in the sagittal plane, on the left of the picture
     ax.invert_xaxis()
     ax.set_aspect("equal", anchor="N")
@@ -141,7 +142,8 @@ def _frame(ax: Axes, plane: str, ink: str) -> None:
         text.set_path_effects([withStroke(linewidth=2, foreground="black" if ink == INK else "white")])
 
 
-def _scale_bar(ax: Axes, length_mm: float, ink: str = INK) -> None:
+def scale_bar(ax: Axes, length_mm: float, ink: str = INK) -> None:
+    """A bar of this length in the lower corner of axes in millimetres."""
     right, left = sorted(ax.get_xlim())
     bottom, top = ax.get_ylim()
     x, y = right + (left - right) * 0.04, bottom + (top - bottom) * 0.06
@@ -149,8 +151,9 @@ def _scale_bar(ax: Axes, length_mm: float, ink: str = INK) -> None:
     ax.text(x + length_mm / 2, y + (top - bottom) * 0.015, f"{length_mm:g} mm", color=ink, fontsize=8, ha="center", va="bottom")
 
 
-def _colour_bar(figure: Figure, mappable, axes: Mapping) -> None:
-    bar = figure.colorbar(mappable, ax=axes, fraction=0.025, pad=0.01, extend="max")
-    bar.set_label("SUVbw (g/ml)", color=INK, fontsize=9)
+def colour_bar(figure: Figure, mappable, axes: Mapping, *, label: str = "SUVbw (g/ml)", extend: str = "max") -> None:
+    """The scale of colours beside all axes."""
+    bar = figure.colorbar(mappable, ax=axes, fraction=0.025, pad=0.01, extend=extend)
+    bar.set_label(label, color=INK, fontsize=9)
     bar.ax.tick_params(colors=INK, labelsize=8)
     bar.outline.set_edgecolor("#2a3542")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medidiff.io.atomic import write_text
 from medidiff.report.chromatogram import summary_of
+from medidiff.report.reconstruction import QUALITY, TRUST, is_reconstruction
 from medidiff.report.rendering import render_with_script
 from medidiff.report.study import STATES, Journals, Study, find_journals, read_study
 from medidiff.report.wording import cell, label, leaders, ordered
@@ -31,7 +32,8 @@ def write_index(
     table = Path(table or out.with_name("summary.tsv"))
     journals = find_journals(logs)
     known = sorted((_read(results, journals, study) for study in studies), key=_order)
-    methods = sorted({method for study in known for method in study.methods})
+    scans = [study for study in known if is_reconstruction(study)]
+    methods = sorted({method for study in known if study not in scans for method in study.methods})
     measures = {(study.name, method): study.measures(method) for study in known for method in study.methods}
     traces = {study.name: numbers for study in known if (numbers := summary_of(study))}
     measures |= {(name, ""): numbers for name, numbers in traces.items()}
@@ -47,6 +49,7 @@ def write_index(
         worst=label(SORTED_BY),
         traces=traces,
         trace_columns=list(dict.fromkeys(name for numbers in traces.values() for name in numbers)),
+        **_reconstructions(scans, measures),
         is_by_dice=bool(methods),
         summary=summary,
         summary_columns=columns,
@@ -107,6 +110,13 @@ def _summary(methods: list[str], measures: dict) -> tuple[list[dict], list[str]]
             median = {name: statistics.median(values) if values else None for name, values in columns.items()}
             rows.append({"method": method, "count": len(mine), "mean": mean, "median": median})
     return rows, names
+
+
+def _reconstructions(studies: list[Study], measures: dict) -> dict:
+    """The table of reconstructions: one row for each study and method."""
+    rows = [(study.name, method, measures[study.name, method]) for study in studies for method in study.methods]
+    known = [pair for pair in (*QUALITY[:5], *TRUST) if any(pair[0] in values for _, _, values in rows)]
+    return {"scans": [row for row in rows if row[2]], "scan_columns": known}
 
 
 def _chart(methods: list[str], measures: dict) -> dict | None:

@@ -11,6 +11,7 @@ from medidiff.io.volume import Volume
 from medidiff.report import figures
 from medidiff.report.chromatogram import is_chromatogram, write_chromatogram_page
 from medidiff.report.history import attempts_of, steps_of
+from medidiff.report.reconstruction import is_reconstruction, write_reconstruction_page
 from medidiff.report.rendering import render
 from medidiff.report.scene import TRUTH, Scene, cubic_grid, read_scene
 from medidiff.report.study import Study, find_journals, read_study
@@ -34,6 +35,8 @@ def write_study_page(results: Path, logs: Path, name: str, out: Path, *, rejecte
     study = read_study(results, find_journals(logs), name, rejected=rejected)
     if is_chromatogram(study):
         return write_chromatogram_page(study, out)
+    if is_reconstruction(study):
+        return write_reconstruction_page(study, out)
     scene = read_scene(study)
     page = render(
         "page.html",

@@ -11,9 +11,11 @@ from medidiff.errors import DataError
 from medidiff.journal import attempts, read_journal
 from medidiff.record import read_record
 
-STEPS = ("phantom", "convert", "truth", "segment", "export", "evaluate", "chromatograph", "elute")  # in the order of the workflow
-ROOMS = ("convert", "segment", "evaluate", "chromatograph", "elute")  # folders that hold records
-RESULTS = ("segment", "chromatograph", "elute")  # steps whose record makes a study done
+# in the order of the workflow
+STEPS = ("phantom", "convert", "truth", "segment", "export", "evaluate", "chromatograph", "elute")
+STEPS += ("simulate", "acquire", "reconstruct", "series", "compare")
+ROOMS = tuple(step for step in STEPS if step not in ("phantom", "truth", "export"))  # folders that hold records
+RESULTS = ("segment", "chromatograph", "elute", "reconstruct")  # steps whose record makes a study done
 STATES = ("failed", "unfinished", "waiting", "rejected", "done")
 VOLUMES = {"CT": "convert/ct.nii.gz", "PET": "convert/pet.nii.gz"}
 TRUTHS = {"CT": "convert/truth_ct.nii.gz", "PET": "convert/truth_pet.nii.gz"}
@@ -79,7 +81,7 @@ class Study:
 
     @property
     def methods(self) -> list[str]:
-        """Segmentation methods with a result or an attempt, sorted."""
+        """Methods with a result or an attempt, sorted."""
         return sorted({method for _, method in self.records if method} | {a.method for a in self.attempts if a.method})
 
     @property
@@ -94,8 +96,9 @@ class Study:
         return dict(flat(result.get("numbers"))) if isinstance(result, dict) else {}
 
     def measures(self, method: str) -> dict[str, float]:
-        """The numbers of one method's segmentation and of its comparison with the truth."""
-        both = self.numbers("segment", method) | self.numbers("evaluate", method)
+        """The numbers of one method's result and of its comparison with the truth."""
+        steps = ("segment", "evaluate", "reconstruct", "compare")
+        both = {name: value for step in steps for name, value in self.numbers(step, method).items()}
         return {name: value for name, text in both.items() if (value := number(text)) is not None}
 
     def volume_paths(self, paths: Mapping[str, str]) -> dict[str, Path]:

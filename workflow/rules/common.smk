@@ -7,12 +7,14 @@ from snakemake.exceptions import WorkflowError
 
 from medidiff import config as settings
 from medidiff import plan
+from medidiff.acquisition.settings import RESULT_VERSION as ACQUIRE_VERSION
 from medidiff.chromatography.settings import RESULT_VERSION as CHROMATOGRAPH_VERSION
 from medidiff.errors import ConfigError
 from medidiff.io.atomic import write_text
 from medidiff.io.settings import RESULT_VERSION as CONVERT_VERSION
 from medidiff.phantoms.settings import RESULT_VERSION as PATIENT_VERSION
 from medidiff.phantoms.trace_settings import RESULT_VERSION as TRACE_VERSION
+from medidiff.reconstruction.settings import RESULT_VERSION as RECONSTRUCT_VERSION
 from medidiff.supervision import supervise
 from medidiff.segmentation.settings import RESULT_VERSION as SEGMENT_VERSION
 
@@ -36,7 +38,7 @@ supervise()
 
 wildcard_constraints:
     study="(?!index\\.)[A-Za-z0-9-]+",  # report/index.html is no study
-    method="[a-z0-9.]+(?<!\\.seg)",
+    method="[a-z0-9.-]+(?<!\\.seg)",
 
 
 def source_of(wildcards):
@@ -110,6 +112,60 @@ def reading_of(wildcards):
     )
 
 
+def object_of(wildcards):
+    return STUDIES[wildcards.study].path or []
+
+
+def object_option(wildcards):
+    """The option that names the object of a scan where it is a file or a folder."""
+    path = STUDIES[wildcards.study].path
+    return ["--volume", path] if path else []
+
+
+def scan_of(wildcards):
+    return CONFIG.studies.scans[wildcards.study].model_dump_json()
+
+
+def format_of(wildcards):
+    return STUDIES[wildcards.study].more.get("format") or "auto"
+
+
+def measurement_of(wildcards):
+    step = "simulate" if plan.is_simulated(CONFIG, wildcards.study) else "acquire"
+    return f"{CONFIG.folder('results')}/{wildcards.study}/{step}/measurement.h5"
+
+
+def reference_of(wildcards):
+    """The simulated object, or the volume that the study table names."""
+    study = STUDIES[wildcards.study]
+    if plan.is_simulated(CONFIG, wildcards.study):
+        return f"{CONFIG.folder('results')}/{wildcards.study}/simulate/reference.nii.gz"
+    path = Path(study.path)
+    return str((path if path.is_dir() else path.parent) / study.truth)
+
+
+def prior_of(wildcards):
+    """The files of the prior, where the method uses one."""
+    folder = plan.solver_settings(
+        CONFIG, STUDIES[wildcards.study], wildcards.method
+    ).prior
+    return sorted(map(str, Path(folder).iterdir())) if folder else []
+
+
+def solver_of(wildcards):
+    """The part of the section that the method reads, so that a change reruns no other method."""
+    chosen = plan.solver_settings(CONFIG, STUDIES[wildcards.study], wildcards.method)
+    return chosen.model_dump_json()
+
+
+def kind_of(wildcards):
+    return STUDIES[wildcards.study].kind
+
+
+def window_of(wildcards):
+    return getattr(CONFIG.reconstruct, kind_of(wildcards)).window_hu
+
+
 def results_of(step):
     """The records of one step over the methods of a study, or nothing where the study cannot have them."""
 
@@ -145,6 +201,11 @@ def pages(wildcards):
 def memory_of(wildcards, input, attempt):
     """MB: six copies of the input, at least 4 GB, more at every attempt."""
     return max(4000, 6 * int(input.size_mb)) * attempt
+
+
+def memory_of_solver(wildcards, input, attempt):
+    """MB: a measurement is stored compressed, and a solver holds some ten copies of its volume and the network's layers."""
+    return max(4000, 60 * int(input.size_mb)) * attempt
 
 
 def report_what_exists():

@@ -7,6 +7,10 @@ rule page:
         results_of("evaluate"),
         results_of("chromatograph"),
         results_of("elute"),
+        results_of("simulate"),
+        results_of("acquire"),
+        results_of("reconstruct"),
+        results_of("compare"),
     output:
         page=report(
             "<results>/report/{study}.html",

@@ -1,0 +1,1 @@
+"""What a scanner measures: simulated scans of known volumes, and raw data read from files."""

@@ -1,0 +1,174 @@
+"""`medidiff simulate|acquire|reconstruct|compare|series`: from an object or raw data to a volume, its numbers and DICOM."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from medidiff.cli import steps
+from medidiff.cli.step import log, step
+
+Measurement = Annotated[Path, typer.Argument(help="HDF5 file of line integrals or k-space", show_default=False)]
+VolumeFile = Annotated[Path, typer.Argument(help="NIfTI file, HU or magnitude", show_default=False)]
+MapsFile = Annotated[Path, typer.Argument(help="HDF5 file of maps, such as the spread of samples", show_default=False)]
+Raw = Annotated[Path, typer.Argument(help="raw data: a file or a folder", show_default=False)]
+Object = Annotated[Path | None, typer.Option(help="NIfTI file or DICOM folder; none: the settings name a generated object")]
+Format = Annotated[str, typer.Option(help="auto, measurement, ct-pd, lodopab, fastmri or ismrmrd")]
+Method = Annotated[str, typer.Option(help="fbp, sirt, cgls, zerofilled, cgsense, tv, nadds, dds, mbir, reddiff or auto")]
+Kind = Annotated[Literal["ct", "mr"], typer.Option(help="ct: HU; mr: magnitude")]
+Threads = Annotated[int, typer.Option(help="of the solvers; 0: all. The bytes of a result belong to a number of threads", min=0)]
+
+
+def simulate(
+    measurement: Measurement,
+    reference: VolumeFile,
+    volume: Object = None,
+    study: steps.Study = "study",
+    settings: steps.SettingsText = '{"ct": {}}',
+    record: steps.Record = None,
+    log_file: steps.Log = None,
+) -> None:
+    """A known object to the measurement of a simulated scan, and the reference on the grid to reconstruct."""
+    from medidiff.acquisition import settings as room
+
+    with step("simulate", study=study, log_file=log_file) as this:
+        from medidiff.acquisition.scan import simulate as run
+        from medidiff.io.measurement import write_measurement
+        from medidiff.io.nifti import write_nifti
+
+        chosen = steps.checked_settings(room.ScanSettings, settings)
+        found, truth = run(chosen, volume)
+        write_measurement(found, measurement)
+        write_nifti(truth, reference)
+        log.info("%s: %r", reference.name, truth)
+        inputs = [volume] if volume is not None else []
+        outputs, numbers = [measurement, reference], _facts_of(found)
+        steps.finish(this, record, room.RESULT_VERSION, chosen, inputs, outputs, numbers, (), seed=chosen.seed)
+
+
+def acquire(
+    raw: Raw,
+    measurement: Measurement,
+    file_format: Annotated[str, typer.Option("--format", help="auto, measurement, ct-pd, lodopab, fastmri, ismrmrd")] = "auto",
+    study: steps.Study = "study",
+    record: steps.Record = None,
+    log_file: steps.Log = None,
+) -> None:
+    """Raw data of a scanner or a challenge to a checked measurement."""
+    from medidiff.acquisition import settings as room
+
+    with step("acquire", study=study, log_file=log_file) as this:
+        from medidiff.acquisition.raw import read_raw
+        from medidiff.io.measurement import write_measurement
+
+        found = read_raw(raw, file_format=file_format)
+        write_measurement(found, measurement)
+        chosen = {"format": file_format}
+        steps.finish(this, record, room.RESULT_VERSION, chosen, [raw], [measurement], _facts_of(found), ())
+
+
+def reconstruct(
+    measurement: Measurement,
+    volume: VolumeFile,
+    maps: MapsFile,
+    method: Method = "tv",
+    threads: Threads = 0,
+    study: steps.Study = "study",
+    settings: steps.SettingsText = "{}",
+    record: steps.Record = None,
+    log_file: steps.Log = None,
+) -> None:
+    """A measurement to a volume, with its spread where there are samples, and what says how far to trust it."""
+    from medidiff.reconstruction import settings as room
+
+    with step("reconstruct", study=study, method=method, log_file=log_file) as this:
+        import torch
+
+        from medidiff.io.maps import write_maps
+        from medidiff.io.measurement import read_measurement
+        from medidiff.io.nifti import write_nifti
+        from medidiff.reconstruction.task import reconstruct as run
+
+        chosen = steps.checked_settings(room.ReconstructSettings, settings)
+        if threads:
+            torch.set_num_threads(threads)
+        prior, files = _prior(chosen.prior)
+        found = run(read_measurement(measurement), method=method, prior=prior, settings=chosen)
+        write_nifti(found.volume, volume)
+        spread = {} if found.samples is None else {"spread": found.samples.std(axis=0, ddof=1)}
+        write_maps(spread, found.volume.affine, maps)
+        numbers = dict(found.numbers)
+        seconds = numbers.pop("seconds", None)  # differs from run to run
+        log.info("%s: %r", volume.name, found.volume)
+        steps.finish(
+            this,
+            record,
+            room.RESULT_VERSION,
+            chosen,
+            [measurement, *files],
+            [volume, maps],
+            numbers,
+            found.warnings,
+            seed=chosen.seed,
+            run={"seconds_solver": seconds},
+        )
+
+
+def compare(
+    volume: VolumeFile,
+    reference: VolumeFile,
+    difference: Annotated[Path | None, typer.Argument(help="where volume minus reference goes", show_default=False)] = None,
+    maps: Annotated[Path | None, typer.Option(help="HDF5 file of maps of the volume")] = None,
+    kind: Kind = "ct",
+    window_hu: Annotated[tuple[float, float], typer.Option(help="HU that 0 and 1 stand for")] = (-1000.0, 1000.0),
+    method: Method = "",
+    study: steps.Study = "study",
+    record: steps.Record = None,
+    log_file: steps.Log = None,
+) -> None:
+    """A volume against its reference: noise ratio and similarity in each plane, errors in HU, roughness along z."""
+    from medidiff.reconstruction import settings as room
+
+    with step("compare", study=study, method=method, log_file=log_file) as this:
+        import json
+
+        from medidiff.io.maps import read_maps
+        from medidiff.io.nifti import read_nifti, write_nifti
+        from medidiff.reconstruction.comparison import compare as run
+
+        x, truth = read_nifti(volume), read_nifti(reference)
+        known = read_maps(maps) if maps is not None else {}
+        numbers = run(x, truth, kind=kind, window_hu=window_hu, maps=known)
+        if difference is not None:
+            write_nifti(x.with_array(x.array - truth.array), difference)
+        inputs = [volume, reference, *([maps] if maps is not None else [])]
+        outputs = [difference] if difference is not None else []
+        chosen = {"kind": kind, "window_hu": list(window_hu)}
+        written = steps.finish(this, record, room.RESULT_VERSION, chosen, inputs, outputs, numbers, ())
+        if record is None:
+            typer.echo(json.dumps(written, indent=1))
+
+
+def _facts_of(measurement: object) -> dict:
+    """What a measurement is, in numbers and words."""
+    from medidiff.io.measurement import Projections
+
+    grid = measurement.grid
+    facts = {"shape": list(grid.shape), "spacing_mm": list(grid.spacing_mm), **measurement.provenance}
+    if isinstance(measurement, Projections):
+        geometry = measurement.geometry
+        return facts | {"beam": geometry["beam"], "views": len(geometry["angles_rad"]), "bins": geometry["bins"]}
+    lines = float(measurement.mask.any(axis=0).sum())
+    share = {"coils": measurement.samples.shape[1], "acceleration": measurement.mask.size / float(measurement.mask.sum())}
+    return facts | share | {"lines": lines, "calibration_lines": measurement.calibration_lines}
+
+
+def _prior(folder: str | None) -> tuple[object, list[Path]]:
+    """The prior of a folder and its files; nothing without a folder."""
+    if folder is None:
+        return None, []
+    from medidiff.diffusion.prior import assemble_prior
+    from medidiff.io.prior_files import read_prior
+
+    files = read_prior(folder)
+    return assemble_prior(files), [Path(folder) / name for name in files]

@@ -1,0 +1,52 @@
+# Volumes of measurements. `compare` alone may read a reference, so that no solver can see it.
+rule reconstruct:
+    input:
+        measurement=measurement_of,
+        prior=prior_of,
+    output:
+        volume="<results>/{study}/reconstruct/{method}.nii.gz",
+        maps="<results>/{study}/reconstruct/{method}.h5",
+        record="<results>/{study}/reconstruct/{method}.json",
+    log:
+        "<logs>/reconstruct/{study}_{method}.log",
+    benchmark:
+        "<benchmarks>/reconstruct/{study}_{method}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory_of_solver,
+    params:
+        settings=solver_of,
+        version=RECONSTRUCT_VERSION,
+    shell:
+        "medidiff reconstruct {input.measurement} {output.volume} {output.maps} --method {wildcards.method}"
+        " --threads {threads} --record {output.record} --study {wildcards.study} --settings {params.settings:q}"
+        " --log {log}"
+
+
+rule compare:
+    input:
+        volume="<results>/{study}/reconstruct/{method}.nii.gz",
+        maps="<results>/{study}/reconstruct/{method}.h5",
+        reference=reference_of,
+    output:
+        difference="<results>/{study}/compare/{method}.nii.gz",
+        record="<results>/{study}/compare/{method}.json",
+    log:
+        "<logs>/compare/{study}_{method}.log",
+    benchmark:
+        "<benchmarks>/compare/{study}_{method}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory_of,
+    params:
+        kind=kind_of,
+        window=window_of,
+        version=RECONSTRUCT_VERSION,
+    shell:
+        "medidiff compare {input.volume} {input.reference:q} {output.difference} --maps {input.maps}"
+        " --kind {params.kind} --window-hu {params.window} --method {wildcards.method} --record {output.record}"
+        " --study {wildcards.study} --log {log}"
