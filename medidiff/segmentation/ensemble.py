@@ -29,6 +29,7 @@ class Sampling:
     flips: bool = True  # members see the study mirrored along different axes
     seed: int = 0
     study: str = ""  # with the seed and the member's number decides the noise
+    threshold: float = 0.5  # probability from which on a voxel belongs to a member's mask
 
     def noise(self, member: int, slice_index: int) -> Noise:
         """Of one slice of one member's start: the same in any window, batch, order and on any device."""
@@ -67,7 +68,7 @@ class Ensemble:
                 self.path.add(late + 1, first, values)
             if step == self.sampling.steps - 1:
                 self._finish(member, first, values)
-                packed.append(np.packbits(values >= 0.5, axis=-1))
+                packed.append(np.packbits(values >= self.sampling.threshold, axis=-1))
 
         sample_jointly(
             scene,

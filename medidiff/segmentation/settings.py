@@ -9,12 +9,14 @@ from medidiff.settings import Settings
 
 RESULT_VERSION = 1  # raise when a method gives other voxels or numbers for the same input
 
-_METHODS = re.compile(r"suv(\d+(\.\d+)?)|percent([1-9]\d?)|watershed")
+_METHODS = re.compile(r"suv(\d+(\.\d+)?)|percent([1-9]\d?)|watershed|unet|diffusion")
 
 
 def _known_method(name: str) -> str:
     if not _METHODS.fullmatch(name):
-        raise ValueError(f"unknown method {name!r}, expected suv2, suv2.5, suv4 (any number), percent41 (1 to 99) or watershed")
+        raise ValueError(
+            f"unknown method {name!r}, expected suv2, suv2.5, suv4 (any number), percent41 (1 to 99), watershed, unet, diffusion"
+        )
     return name
 
 
@@ -36,13 +38,46 @@ class WatershedSettings(Settings):
         return self
 
 
+class DiffusionSettings(Settings):
+    """Several masks drawn by a diffusion model."""
+
+    model: str = Field("models/petct-sarcoma", description="folder of the diffusion model")
+    members: int = Field(5, ge=1, le=1000, description="masks drawn of each study, 1 to 1000; with 1 there is no variance")
+    steps: int = Field(20, ge=2, le=1000, description="looks of the network per mask, 2 to 1000; 10 is fast, 40 is fine")
+    flips: bool = Field(True, description="draw the masks of mirrored studies, each along other axes, and mirror them back")
+    seed: int = Field(0, ge=0, description="fixes the noise, together with the name of the study")
+    trusted_gap: float = Field(
+        0.2, ge=0, description="volume by which ensemble and one-step answer may differ, as a share; above it one step is taken"
+    )
+
+
+class UnetSettings(Settings):
+    """The same network without diffusion."""
+
+    model: str = Field("models/petct-sarcoma-unet", description="folder of the plain model")
+    flips: int = Field(5, ge=1, le=8, description="mirrored looks that are averaged, 1 to 8")
+
+
+class WindowSettings(Settings):
+    """How a network looks at a volume that is too large for one look."""
+
+    size: int = Field(64, ge=16, le=512, multiple_of=16, description="voxels along each side of a window, a multiple of 16")
+    overlap: float = Field(0.25, ge=0, lt=1, description="of neighbouring windows, as a share of their size, 0 to below 1")
+    batch: int = Field(1, ge=1, description="windows in one look")
+    max_memory_gb: float = Field(2.0, gt=0, description="for volumes and the network; above it volumes go to temporary files")
+
+
 class SegmentSettings(Settings):
     """What `medidiff segment` does with one PET/CT study."""
 
     methods: tuple[Method, ...] = Field(
         ("suv2", "suv2.5", "suv4", "percent41", "watershed"),
         min_length=1,
-        description="suvX: PET above X SUV; percentN: above N % of the maximum, largest component; watershed",
+        description="suvX: PET above X SUV; percentN: above N % of the maximum, largest component; watershed; unet; diffusion",
     )
     grid: Literal["pet", "ct"] = Field("pet", description="grid of the written masks: pet or ct")
     watershed: WatershedSettings = Field(WatershedSettings(), description="marker-controlled watershed")
+    threshold: float = Field(0.5, gt=0, lt=1, description="probability from which on a voxel is lesion, for unet and diffusion")
+    diffusion: DiffusionSettings = Field(DiffusionSettings(), description="masks drawn by a diffusion model")
+    unet: UnetSettings = Field(UnetSettings(), description="the same network without diffusion")
+    windows: WindowSettings = Field(WindowSettings(), description="windows of unet and diffusion")

@@ -1,13 +1,14 @@
 """PET/CT in, lesion mask and its numbers out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from medidiff.errors import ConfigError
-from medidiff.io.resample import resample_mask
-from medidiff.io.volume import Volume
+from medidiff.io.model_files import read_model_files
+from medidiff.io.resample import resample_mask, resample_to
+from medidiff.io.volume import Grid, Volume
 from medidiff.segmentation.plausibility import check_overlap, doubts
 from medidiff.segmentation.settings import SegmentSettings
 from medidiff.segmentation.thresholds import above_fraction, above_suv, largest_component
@@ -15,6 +16,7 @@ from medidiff.segmentation.uptake import measure_uptake
 from medidiff.segmentation.watershed import flood_lesions
 
 DEFAULTS = SegmentSettings()
+NETWORKS = ("unet", "diffusion")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,29 +26,61 @@ class Segmentation:
     mask: Volume  # uint8, 0 and 1
     numbers: dict[str, float | int | None]  # of the mask on the PET grid; volume_ml of the mask as written
     warnings: tuple[str, ...]
+    probability: Volume | None = None  # of networks: 0 to 1, on the grid of the mask
+    maps: dict[str, Volume] = field(default_factory=dict)  # of networks: doubt, on the PET grid
 
 
-def segment(ct: Volume, pet: Volume, *, method: str, settings: SegmentSettings = DEFAULTS) -> Segmentation:
+def segment(ct: Volume, pet: Volume, *, method: str, settings: SegmentSettings = DEFAULTS, study: str = "study") -> Segmentation:
     """Lesions of a PET/CT study by one method.
 
     ct         HU
     pet        SUV, on its own grid; both in one frame of reference
-    method     suvX, percentN or watershed
-    settings   grid of the result ("pet" or "ct"), parameters of the watershed
-    returns    mask on that grid; numbers: volume_ml, mtv_ml, suv_max, suv_mean, suv_peak, tlg, lesions
+    method     suvX, percentN, watershed, unet or diffusion
+    settings   grid of the result ("pet" or "ct"), parameters of the methods
+    study      name that, with the seed, decides the noise of `diffusion`
+    returns    mask on that grid; numbers: volume_ml, mtv_ml, suv_max, suv_mean, suv_peak, tlg, lesions, and those of the network;
+               of networks the probability, and maps of doubt
 
     The numbers but volume_ml belong to the mask on the PET grid, where uptake is measured; on the CT grid the mask is
-    its probability, interpolated and cut at 0.5. Raises DataError when the CT covers less than half of the PET,
+    its probability, interpolated and cut. Raises DataError when the CT covers less than half of the PET or a model does not fit,
     ConfigError for an unknown method.
     """
     check_overlap(ct, pet)
+    if method in NETWORKS:
+        return _segment_by_network(ct, pet, method, settings, study)
     found = _find_lesions(pet, method, settings)
     mask = pet.with_array(found.astype(np.uint8))
     if settings.grid == "ct":
         mask = resample_mask(mask, ct.grid)
-    volume_ml = float(mask.array.sum(dtype=np.int64)) * mask.grid.voxel_ml
-    numbers = {"volume_ml": volume_ml, **measure_uptake(pet, found)}
+    numbers = _measured(pet, found, mask)
     return Segmentation(mask, numbers, (*doubts(ct, pet), *_doubts_on_mask(method, numbers)))
+
+
+def _segment_by_network(ct: Volume, pet: Volume, method: str, settings: SegmentSettings, study: str) -> Segmentation:
+    from medidiff.segmentation.inference import find_by_ensemble, find_by_unet  # torch is slow to load; thresholds need none
+    from medidiff.segmentation.model import assemble_model
+
+    if method == "diffusion":
+        model = assemble_model(read_model_files(settings.diffusion.model), kind=method)
+        found = find_by_ensemble(ct, pet, model, settings, study=study)
+    else:
+        model = assemble_model(read_model_files(settings.unet.model), kind=method)
+        found = find_by_unet(ct, pet, model, settings)
+    on_pet = _on_grid(found.probability, pet.grid)
+    probability = on_pet if settings.grid == "pet" else _on_grid(found.probability, ct.grid)
+    mask = probability.with_array((probability.array >= settings.threshold).astype(np.uint8))
+    numbers = {**_measured(pet, on_pet.array >= settings.threshold, mask), **found.numbers}
+    warnings = (*doubts(ct, pet), *_doubts_on_mask(method, numbers), *found.warnings)
+    return Segmentation(mask, numbers, warnings, probability, found.maps)
+
+
+def _on_grid(probability: Volume, grid: Grid) -> Volume:
+    return resample_to(probability, grid, fill=0.0)
+
+
+def _measured(pet: Volume, found: np.ndarray, mask: Volume) -> dict[str, float | int | None]:
+    volume_ml = float(mask.array.sum(dtype=np.int64)) * mask.grid.voxel_ml
+    return {"volume_ml": volume_ml, **measure_uptake(pet, found)}
 
 
 def _find_lesions(pet: Volume, method: str, settings: SegmentSettings) -> np.ndarray:
@@ -56,7 +90,7 @@ def _find_lesions(pet: Volume, method: str, settings: SegmentSettings) -> np.nda
         return largest_component(above_fraction(pet.array, float(method.removeprefix("percent")) / 100))
     if method == "watershed":
         return flood_lesions(pet, **settings.watershed.model_dump())
-    raise ConfigError(f"segment.methods: unknown method {method!r}; expected suvX, percentN or watershed.")
+    raise ConfigError(f"segment.methods: unknown method {method!r}; expected suvX, percentN, watershed, unet or diffusion.")
 
 
 def _doubts_on_mask(method: str, numbers: dict[str, float | int | None]) -> Iterator[str]:

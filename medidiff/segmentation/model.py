@@ -1,0 +1,113 @@
+"""A trained segmentation model: weights, and the card without which they must not be used."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+
+from torch import Tensor, nn
+
+from medidiff.diffusion.checkpoint import load_weights, read_tensors, tensor_bytes, weights_hash
+from medidiff.diffusion.networks.unet import UNet, UNetShape
+from medidiff.errors import DataError
+from medidiff.segmentation.conditioning import Conditioning
+from medidiff.segmentation.denoiser import LAMBDA_MAX, LAMBDA_MIN
+from medidiff.segmentation.planes import Planes
+
+
+@dataclass(frozen=True)
+class MaskCard:
+    """What a model is, what it was trained on, and how well it did on patients it has not seen."""
+
+    name: str
+    kind: str  # diffusion, or unet: the same network without diffusion
+    network: dict  # arguments of UNetShape
+    conditioning: dict  # arguments of Conditioning: modalities, spacing, windows
+    weights_sha256: str
+    neighbours: int = 0  # slices beside each that a network of slices sees
+    patch: tuple[int, int, int] = (48, 48, 48)  # voxels of a training patch
+    lambda_range: tuple[float, float] = (LAMBDA_MIN, LAMBDA_MAX)  # levels of training
+    training: dict = field(default_factory=dict)  # objective, steps, batch, hours, seed, start, versions
+    data: tuple[dict, ...] = ()  # of each data set: title, licence, citation, files with their SHA-256
+    split: dict = field(default_factory=dict)  # names of the studies: train, validation
+    scores: dict = field(default_factory=dict)  # on the validation studies, and how settings were chosen
+    limits: str = ""  # what the model is not for
+
+
+@dataclass(frozen=True, eq=False)
+class MaskModel:
+    """A network ready for use."""
+
+    card: MaskCard
+    network: nn.Module  # of volumes (b, c, i, j, k), in evaluation mode
+    conditioning: Conditioning
+    multiple: int  # every side of an input must be a multiple of this
+
+
+def pack_model(card: MaskCard, weights: Mapping[str, Tensor]) -> dict[str, bytes]:
+    """A model as files: `model.safetensors` and `card.json`, equal bytes for equal content. The card gets the weights' hash."""
+    content = {**asdict(card), "weights_sha256": weights_hash(weights)}
+    return {
+        "model.safetensors": tensor_bytes(weights),
+        "card.json": (json.dumps(content, indent=1, sort_keys=True) + "\n").encode(),
+    }
+
+
+def assemble_model(files: Mapping[str, bytes], *, kind: str) -> MaskModel:
+    """The model from its files.
+
+    kind   what it must be: diffusion or unet
+
+    Raises DataError, before anything is computed, for a damaged file, weights that are not those of the card, a network that does
+    not fit the card's channels or levels, and a model of another kind.
+    """
+    card = read_card(files["card.json"])
+    if card.kind != kind:
+        raise DataError(f"model {card.name} is of kind {card.kind!r}, the method needs {kind!r}; choose another model or method")
+    weights = read_tensors(files, "model.safetensors")
+    if (found := weights_hash(weights)) != card.weights_sha256:
+        raise DataError(
+            f"weights of {card.name} have SHA-256 {found[:8]}, its card says {card.weights_sha256[:8]}; fetch it again"
+        )
+    conditioning, shape = _checked(card)
+    network = UNet(shape)
+    load_weights(network, weights)
+    network.eval().requires_grad_(False)
+    volumes = network if shape.dims == 3 else Planes(network, card.neighbours)
+    return MaskModel(card, volumes, conditioning, shape.multiple)
+
+
+def read_card(content: bytes) -> MaskCard:
+    """The card from its JSON; DataError that lists missing and unknown keys."""
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        raise DataError(f"card.json is not JSON ({error}); fetch the model again") from error
+    known, needed = {f.name for f in fields(MaskCard)}, {"name", "kind", "network", "conditioning", "weights_sha256"}
+    missing, unknown = sorted(needed - found.keys()), sorted(found.keys() - known)
+    if missing or unknown:
+        raise DataError(f"card.json: missing keys {missing}, unknown keys {unknown}; it was written by another version")
+    return MaskCard(**{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()})
+
+
+def _checked(card: MaskCard) -> tuple[Conditioning, UNetShape]:
+    try:
+        conditioning = Conditioning(**_tuples(card.conditioning))
+        shape = UNetShape(**_tuples(card.network))
+    except TypeError as error:
+        raise DataError(f"card of {card.name}: {error}; it was written by another version") from error
+    channels = len(conditioning.modalities) * (1 + 2 * card.neighbours)
+    if shape.condition != channels or shape.channels != 1 or shape.dims not in (2, 3):
+        raise DataError(
+            f"card {card.name}: {' and '.join(conditioning.modalities)} with {card.neighbours} neighbours: {channels} channels,"
+            f" but its network takes {shape.condition}, and a state of {shape.channels} in {shape.dims}-D; train again"
+        )
+    if tuple(card.lambda_range) != (LAMBDA_MIN, LAMBDA_MAX):
+        raise DataError(
+            f"card of {card.name}: trained at levels {tuple(card.lambda_range)}, the sampler's are {(LAMBDA_MIN, LAMBDA_MAX)};"
+            " train again"
+        )
+    return conditioning, shape
+
+
+def _tuples(values: Mapping[str, object]) -> dict[str, object]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
