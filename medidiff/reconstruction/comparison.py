@@ -28,9 +28,10 @@ def compare(
     volume, reference   HU, or MR magnitude
     kind                ct: PSNR and SSIM of the window's width, errors in HU; mr: of the reference's largest value, and NMSE
     window_hu           of the prior and the solvers
-    maps                of the reconstruction: `spread`, or `low` and `high` of an interval
+    maps                of the reconstruction: `spread` and, where calibrated, `half_width` of an interval
 
-    Nothing is clipped or rescaled. Raises DataError where the grids differ.
+    Nothing is clipped or rescaled; SSIM, which is meant for values from 0 on, counts HU from the lower end of the window. Raises
+    DataError where the grids differ.
     """
     if not volume.grid.agrees_with(reference.grid):
         raise DataError(
@@ -39,14 +40,14 @@ def compare(
         )
     x, truth = (np.ascontiguousarray(each.array.transpose(2, 1, 0)) for each in (volume, reference))
     if kind == "ct":
-        body, top = body_mask(truth), window_hu[1] - window_hu[0]
+        body, low, top = body_mask(truth), window_hu[0], window_hu[1] - window_hu[0]
         numbers = {"psnr_db": psnr(x, truth, range=top), **hu_errors(x, truth, body=body)}
     else:
-        body, top = None, float(truth.max())
+        body, low, top = None, 0.0, float(truth.max())
         numbers = {"psnr_db": psnr(x, truth, range=top), "nmse": nmse(x, truth)}
         if min(x.shape[1:]) >= LEAST_SIDE:
             numbers["ssim_fastmri"] = ssim_fastmri(x, truth)
-    numbers |= _planes(x, truth, top, body)
+    numbers |= _planes(x - low, truth - low, top, body)
     if len(x) > 1:
         numbers["tvz_ratio"] = tvz_ratio(x, truth)
     return numbers | _honesty(x - truth, maps or {}, body)

@@ -181,7 +181,7 @@ def _tables(study: Study) -> Iterator[dict]:
             {
                 "name": method,
                 "colour": "",
-                "cells": [{"value": values.get(key)} for key, _ in known] + _seconds(study, method, title),
+                "cells": [_cell(values, key) for key, _ in known] + _seconds(study, method, title),
             }
             for method, values in measures.items()
             if values
@@ -194,6 +194,11 @@ def _tables(study: Study) -> Iterator[dict]:
     if rows:
         columns = ["number", *measures]
         yield {"title": f"All {len(rows)} other numbers", "columns": columns, "rows": rows, "note": "", "is_folded": True}
+
+
+def _cell(values: Mapping[str, float], key: str) -> dict[str, Any]:
+    value = values.get(key)
+    return {"value": int(value) if key == "network_calls" and value is not None else value}
 
 
 def _seconds(study: Study, method: str, title: str) -> list[dict[str, Any]]:
