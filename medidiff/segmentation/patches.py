@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from medidiff.diffusion.networks.unet import UNetShape
 from medidiff.errors import DataError
 from medidiff.segmentation.augmentation import Augmentation
 from medidiff.segmentation.conditioning import FILL, Conditioning
@@ -96,9 +95,3 @@ class Patches:
 def as_items(x0: Tensor, condition: Tensor, neighbours: int) -> dict[str, Tensor]:
     """Slabs (b, c, i, j, 1 + 2 neighbours) as training items of a network of slices: the middle slice and all channels."""
     return {"x0": x0[..., neighbours], "condition": condition.movedim(-1, 1).flatten(1, 2)}
-
-
-def network_shape(conditioning: Conditioning, shape: UNetShape, *, neighbours: int = 0) -> UNetShape:
-    """The shape with as many condition channels as these patches have."""
-    channels = len(conditioning.modalities) * (1 + 2 * neighbours)
-    return UNetShape(**{**vars(shape), "condition": channels})

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,10 +10,12 @@ from torch import nn
 from medidiff.diffusion.networks.unet import UNet, UNetShape
 from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.train import Session, Training, train
-from medidiff.errors import DataError
+from medidiff.errors import ConfigError, DataError
+from medidiff.io.volume import Volume
 from medidiff.segmentation.augmentation import Augmentation
 from medidiff.segmentation.conditioning import FILL, Conditioning
 from medidiff.segmentation.denoiser import LAMBDA_MIN, SIGMA_MAX, SIGMA_MIN, MaskDenoiser
+from medidiff.segmentation.model import assemble_model
 from medidiff.segmentation.objectives import (
     RECYCLED,
     START,
@@ -27,6 +30,8 @@ from medidiff.segmentation.objectives import (
 )
 from medidiff.segmentation.patches import Patches, Patient, as_items
 from medidiff.segmentation.planes import neighbourhood
+from medidiff.segmentation.training import as_patient, pack_trained, prepare_run
+from medidiff.segmentation.training_settings import MaskTraining
 
 BOTH = Conditioning()
 STILL = Augmentation(rotation_deg=0, scale=(1, 1), flips=False, pet_gain=0, ct_shift=0, ct_noise=0)
@@ -141,7 +146,7 @@ class Constant(nn.Module):
         return self.logit.expand_as(x)
 
 
-def items(share=0.2, count=64):
+def items(share=0.2, count=24):
     generator = torch.Generator().manual_seed(3)
     x0 = (torch.rand(count, 1, 6, 6, 6, generator=generator) < share).float() * 2 - 1
     return {"x0": x0, "condition": torch.zeros(count, 2, 6, 6, 6)}
@@ -149,7 +154,7 @@ def items(share=0.2, count=64):
 
 def minimiser(objective):
     network = Constant()
-    optimizer = torch.optim.LBFGS([network.logit], max_iter=50)
+    optimizer = torch.optim.LBFGS([network.logit], max_iter=25)
 
     def closure():
         optimizer.zero_grad()
@@ -198,3 +203,56 @@ def test_a_few_steps_of_training_lower_the_loss(objective):
     session = Session(on_step=lambda progress: losses.append(progress.loss))
     train(network, patches, objective=objective, adapter=MaskDenoiser, settings=settings, session=session)
     assert sum(losses[-10:]) < 0.7 * sum(losses[1:11])
+
+
+@pytest.mark.parametrize(
+    ("changes", "channels"),
+    [
+        ({}, 2),
+        ({"input": {"modalities": ["pet"]}}, 1),
+        ({"network": {"dims": 2, "width": 8, "multipliers": [1, 2]}}, 2),
+        ({"network": {"dims": 2, "neighbours": 1, "width": 8, "multipliers": [1, 2]}}, 6),
+    ],
+    ids=["3D", "PET alone", "2D", "2.5D"],
+)
+@pytest.mark.parametrize("kind", ["unet", "diffusion"])
+def test_every_model_of_the_ablation_trains_and_comes_back_from_its_files(changes, channels, kind):
+    tiny = {"network": {"width": 8, "multipliers": [1, 2]}, **changes}
+    settings = MaskTraining.model_validate({"kind": kind, "steps": 1, "patch": 16, "warmup": 0, "save_every": 1, **tiny})
+    known = patient()
+    run = prepare_run(settings, [Patient(known.condition[: len(settings.input.modalities)], known.mask)])
+    checkpoint = train(run.network, run.data, objective=run.objective, adapter=MaskDenoiser, settings=run.training)
+    model = assemble_model(pack_trained(settings, checkpoint, {"name": "tiny"}), kind=kind)
+    assert run.network.shape.condition == channels
+    found = model.network(torch.zeros(1, 1, 16, 16, 8), torch.zeros(1), torch.zeros(1, len(settings.input.modalities), 16, 16, 8))
+    assert found.shape == (1, 1, 16, 16, 8)
+
+
+def test_a_diffusion_run_may_start_from_a_plain_model():
+    settings = MaskTraining(start="plain", network={"width": 8, "multipliers": (1, 2)})
+    plain = UNet(prepare_run(settings.model_copy(update={"start": ""}), []).network.shape, seed=3)
+    run = prepare_run(settings, [], plain=plain.state_dict())
+    assert torch.equal(run.network.last.weight, plain.last.weight)
+    with pytest.raises(ConfigError, match="exactly when it is named"):
+        prepare_run(settings, [])
+
+
+def test_a_study_becomes_a_patient_on_the_networks_grid():
+    turn = np.diag([-3.0, -3.0, 2.0, 1.0])
+    ct, pet = Volume(np.full((20, 20, 30), 25.0), turn), Volume(np.full((20, 20, 30), 2.0), turn)
+    mask = np.zeros((20, 20, 30))
+    mask[:10] = 1
+    found = as_patient(ct, pet, Volume(mask, turn), Conditioning(spacing_mm=3.0))
+    assert found.condition.shape == (2, *found.mask.shape) == (2, 20, 20, 20)
+    assert found.condition[0].unique().tolist() == pytest.approx([0.1])
+    assert found.mask[:9].max() == 0 and found.mask[11:].min() == 1  # in RAS the mirrored axis runs the other way
+
+
+def test_impossible_trainings_are_refused():
+    for wrong, message in (
+        ({"at_start": 0.8, "recycled": 0.3}, "more than 1 together"),
+        ({"kind": "unet", "start": "x"}, "a plain model starts from nothing"),
+        ({"network": {"neighbours": 1}}, "neighbours are for dims 2"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            MaskTraining.model_validate(wrong)
