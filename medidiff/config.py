@@ -49,6 +49,10 @@ class ReconstructSections(Settings):
 
     ct: ReconstructSettings = Field(ReconstructSettings(), description="of line integrals")
     mr: ReconstructSettings = Field(ReconstructSettings(), description="of k-space")
+    calibrations: tuple[str, ...] = Field(
+        (), description="files of `medidiff calibrate`; samples made as one of them was become intervals, others keep a spread"
+    )
+    level: float = Field(0.9, gt=0, lt=1, description="share of voxels that an interval shall hold, a multiple of 0.005")
 
     @model_validator(mode="after")
     def _methods_fit_the_kind(self):

@@ -87,6 +87,12 @@ def solver_settings(config: Config, study: Study, method: str) -> ReconstructSet
     return section.model_copy(update={"seed": seed} | {name: getattr(DEFAULTS, name) for name in unread})
 
 
+def has_samples(config: Config, study: Study, method: str) -> bool:
+    """Whether a method can give several samples, whose spread says something."""
+    settings = solver_settings(config, study, method)
+    return settings.prior is not None and settings.samples > 1
+
+
 def jobs(config: Config, studies: dict[str, Study]) -> list[Job]:
     """Every step that the workflow runs, in the order in which a study passes through."""
     return [job for name, study in usable(studies).items() for job in _jobs_of(config, name, study)]

@@ -36,6 +36,7 @@ app.command(rich_help_panel=STEPS)(reconstruction.simulate)
 app.command(rich_help_panel=STEPS)(reconstruction.acquire)
 app.command(rich_help_panel=STEPS)(reconstruction.reconstruct)
 app.command(rich_help_panel=STEPS)(reconstruction.compare)
+app.command(rich_help_panel=STEPS)(reconstruction.calibrate)
 app.command(rich_help_panel=STEPS)(pages.page)
 app.command(rich_help_panel=STEPS)(pages.index)
 

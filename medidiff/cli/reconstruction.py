@@ -16,6 +16,8 @@ Object = Annotated[Path | None, typer.Option(help="NIfTI file or DICOM folder; n
 Format = Annotated[str, typer.Option(help="auto, measurement, ct-pd, lodopab, fastmri or ismrmrd")]
 Method = Annotated[str, typer.Option(help="fbp, sirt, cgls, zerofilled, cgsense, tv, nadds, dds, mbir, reddiff or auto")]
 Kind = Annotated[Literal["ct", "mr"], typer.Option(help="ct: HU; mr: magnitude")]
+Calibrations = Annotated[list[Path] | None, typer.Option(help="JSON file of `calibrate`; the one made alike is used")]
+Level = Annotated[float, typer.Option(help="share of voxels that an interval shall hold")]
 Threads = Annotated[int, typer.Option(help="of the solvers; 0: all. The bytes of a result belong to a number of threads", min=0)]
 
 
@@ -72,6 +74,8 @@ def reconstruct(
     volume: VolumeFile,
     maps: MapsFile,
     method: Method = "tv",
+    calibration: Calibrations = None,
+    level: Level = 0.9,
     threads: Threads = 0,
     study: steps.Study = "study",
     settings: steps.SettingsText = "{}",
@@ -93,25 +97,57 @@ def reconstruct(
         if threads:
             torch.set_num_threads(threads)
         prior, files = _prior(chosen.prior)
-        found = run(read_measurement(measurement), method=method, prior=prior, settings=chosen)
-        write_nifti(found.volume, volume)
-        spread = {} if found.samples is None else {"spread": found.samples.std(axis=0, ddof=1)}
-        write_maps(spread, found.volume.affine, maps)
+        measured = read_measurement(measurement)
+        found = run(measured, method=method, prior=prior, settings=chosen)
         numbers = dict(found.numbers)
         seconds = numbers.pop("seconds", None)  # differs from run to run
-        log.info("%s: %r", volume.name, found.volume)
-        steps.finish(
-            this,
-            record,
-            room.RESULT_VERSION,
-            chosen,
-            [measurement, *files],
-            [volume, maps],
-            numbers,
-            found.warnings,
-            seed=chosen.seed,
-            run={"seconds_solver": seconds},
+        stated, notes = _uncertainty(
+            measured, found, chosen, method=method, prior=files, calibrations=calibration or [], level=level
         )
+        write_nifti(found.volume, volume)
+        write_maps(stated, maps)
+        log.info("%s: %r", volume.name, found.volume)
+        inputs, outputs = [measurement, *files, *(calibration or [])], [volume, maps]
+        warnings, run_facts = (*found.warnings, *notes), {"seconds_solver": seconds}
+        version, seed = room.RESULT_VERSION, chosen.seed
+        steps.finish(this, record, version, chosen, inputs, outputs, numbers, warnings, seed=seed, run=run_facts)
+
+
+def calibrate(
+    calibration: Annotated[Path, typer.Argument(help="JSON file of the calibration", show_default=False)],
+    studies: Annotated[list[Path], typer.Argument(help="folders of compared studies below a results folder", show_default=False)],
+    method: Method = "nadds",
+    kind: Kind = "ct",
+    record: steps.Record = None,
+    log_file: steps.Log = None,
+) -> None:
+    """Samples of volumes of known truth to the calibration by which their spread becomes an interval."""
+    from medidiff.reconstruction import settings as room
+
+    with step("calibrate", study="calibration", method=method, log_file=log_file) as this:
+        from medidiff.errors import DataError
+        from medidiff.io.atomic import write_text
+        from medidiff.io.maps import read_maps
+        from medidiff.io.nifti import read_nifti
+        from medidiff.reconstruction.conditions import calibrate_volumes
+        from medidiff.reconstruction.intervals import to_json
+
+        volumes, conditions = [], None
+        for folder in studies:
+            maps = read_maps(folder / "reconstruct" / f"{method}.h5")
+            if "spread" not in maps.volumes or conditions not in (None, maps.facts):
+                found = "no spread" if "spread" not in maps.volumes else "conditions that differ from the first study's"
+                raise DataError(f"{folder.name}: found {found}, expected samples under one set of conditions. Leave it out.")
+            conditions = maps.facts
+            mean = read_nifti(folder / "reconstruct" / f"{method}.nii.gz")
+            truth = mean.with_array(mean.array - read_nifti(folder / "compare" / f"{method}.nii.gz").array)
+            volumes.append((mean, maps.volumes["spread"], truth))
+        found = calibrate_volumes(volumes, conditions or {}, kind=kind)
+        write_text(calibration, to_json(found))
+        scales = {f"scale_{round(100 * level)}": found.scale(level) for level in (0.5, 0.8, 0.9)}
+        log.info("%s: %d volumes, %s", calibration.name, len(volumes), scales)
+        chosen = {"method": method, "kind": kind}
+        steps.finish(this, record, room.RESULT_VERSION, chosen, studies, [calibration], {"volumes": len(volumes), **scales}, ())
 
 
 def compare(
@@ -137,7 +173,7 @@ def compare(
         from medidiff.reconstruction.comparison import compare as run
 
         x, truth = read_nifti(volume), read_nifti(reference)
-        known = read_maps(maps) if maps is not None else {}
+        known = read_maps(maps).volumes if maps is not None else {}
         numbers = run(x, truth, kind=kind, window_hu=window_hu, maps=known)
         if difference is not None:
             write_nifti(x.with_array(x.array - truth.array), difference)
@@ -161,6 +197,39 @@ def _facts_of(measurement: object) -> dict:
     lines = float(measurement.mask.any(axis=0).sum())
     share = {"coils": measurement.samples.shape[1], "acceleration": measurement.mask.size / float(measurement.mask.sum())}
     return facts | share | {"lines": lines, "calibration_lines": measurement.calibration_lines}
+
+
+def _uncertainty(
+    measured: object,
+    found: object,
+    chosen: object,
+    *,
+    method: str,
+    prior: list[Path],
+    calibrations: list[Path],
+    level: float,
+) -> tuple[object, list[str]]:
+    """The maps of a result, with the half width of an interval where a calibration was made alike; else why there is none."""
+    from medidiff.io.maps import Maps
+    from medidiff.reconstruction.conditions import conditions_of, half_width
+    from medidiff.reconstruction.intervals import from_json
+    from medidiff.record import sha256
+
+    affine = found.volume.affine
+    if found.samples is None:
+        return Maps({}, affine), []
+    solver = found.numbers.get("chosen") or method
+    conditions = conditions_of(measured, chosen, method=solver, prior=[sha256(path) for path in sorted(prior)])
+    volumes = {"spread": found.volume.with_array(found.samples.std(axis=0, ddof=1))}
+    notes = []
+    for path in calibrations:
+        known = from_json(path.read_text(encoding="utf-8"), name=path.name)
+        differences = known.differences(conditions)
+        if not differences:
+            volumes["half_width"] = half_width(volumes["spread"], known, level=level)
+            return Maps(volumes, affine, conditions | {"level": level, "calibration_volumes": len(known.scores)}), []
+        notes.append(f"{path.name} was not made alike, so the spread stays uncalibrated: {'; '.join(differences)[:300]}")
+    return Maps(volumes, affine, conditions), notes
 
 
 def _prior(folder: str | None) -> tuple[object, list[Path]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from medidiff.errors import DataError
 from medidiff.io.atomic import write_text
-from medidiff.io.maps import read_maps
+from medidiff.io.maps import Maps, read_maps
 from medidiff.io.nifti import read_nifti
 from medidiff.io.volume import Volume
 from medidiff.report import figures
@@ -110,27 +110,30 @@ def _pictures(study: Study, kind: str, volumes: Mapping, differences: Mapping, n
     if differences:
         shades = difference_scale(kind, grey)
         yield "differences", differences, shades, "Volume minus reference, on one fixed scale: red too high, blue too low."
+    unit = "HU" if kind == "ct" else "magnitude"
     maps = _maps(study, volumes, notes)
-    if maps:
-        label = f"sample spread ({'HU' if kind == 'ct' else 'magnitude'})"
-        text = (
-            "Standard deviation over the samples of each method. It is named sample spread because it was not calibrated on "
-            "volumes of known truth: errors are often larger."
-        )
-        yield "spread", maps, spread_scale(kind, grey, label=label), text
+    spreads = {method: found.volumes["spread"] for method, found in maps.items() if "spread" in found.volumes}
+    if spreads:
+        shades = spread_scale(kind, grey, label=f"sample spread ({unit})")
+        text = "Standard deviation over the samples of each method; alone it is no interval: errors are often larger."
+        yield "spread", spreads, shades, text
+    halves = {method: found.volumes["half_width"] for method, found in maps.items() if "half_width" in found.volumes}
+    if halves:
+        level = next(maps[method].facts["level"] for method in halves)
+        text = f"Half of the interval that shall hold the truth in {100 * level:g} % of the voxels, by volumes of known truth."
+        yield "interval", halves, spread_scale(kind, grey, label=f"half width ({unit})"), text
 
 
-def _maps(study: Study, volumes: Mapping[str, Volume], notes: list[str]) -> dict[str, Volume]:
-    """The spread of each method that has one."""
+def _maps(study: Study, volumes: Mapping[str, Volume], notes: list[str]) -> dict[str, Maps]:
+    """The maps of each method that has a readable file of them."""
     found = {}
     for method in volumes:
         path = study.folder / "reconstruct" / f"{method}.h5"
-        try:
-            maps = read_maps(path) if path.is_file() else {}
-        except DataError as error:
-            notes.append(str(error))
-            continue
-        found |= {method: maps["spread"]} if "spread" in maps else {}
+        if path.is_file():
+            try:
+                found[method] = read_maps(path)
+            except DataError as error:
+                notes.append(str(error))
     return found
 
 
@@ -162,7 +165,9 @@ def _statements(study: Study) -> Iterator[str]:
         yield f"The measurement is simulated, {'on the grid of the reconstruction' if facts.get('inverse_crime') else finer}."
     auto = study.numbers("reconstruct", "auto")
     if auto.get("chosen"):
-        yield f"auto chose {auto['chosen']}: {auto.get('reason') or 'its held-out score is the lowest'}."
+        scores = {name.removeprefix("heldout_"): auto[name] for name in auto if name.startswith("heldout_")}
+        told = ", ".join(f"{name} {quantity(score)}" for name, score in scores.items()) or "there was no other candidate"
+        yield f"auto chose {auto['chosen']} by the prediction of hidden measurements ({told}; lower is better)."
     for method in study.methods:
         chi2 = number(study.numbers("reconstruct", method).get("chi2"))
         if chi2 is not None and not 0.8 <= chi2 <= 1.2:

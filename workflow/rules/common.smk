@@ -152,6 +152,18 @@ def prior_of(wildcards):
     return sorted(map(str, Path(folder).iterdir())) if folder else []
 
 
+def calibrations_of(wildcards):
+    """The files that say how far samples can be trusted, where the method has samples."""
+    has_samples = plan.has_samples(CONFIG, STUDIES[wildcards.study], wildcards.method)
+    return CONFIG.reconstruct.calibrations if has_samples else []
+
+
+def calibration_options(wildcards):
+    return [
+        part for path in calibrations_of(wildcards) for part in ("--calibration", path)
+    ]
+
+
 def solver_of(wildcards):
     """The part of the section that the method reads, so that a change reruns no other method."""
     chosen = plan.solver_settings(CONFIG, STUDIES[wildcards.study], wildcards.method)

@@ -3,6 +3,7 @@ rule reconstruct:
     input:
         measurement=measurement_of,
         prior=prior_of,
+        calibrations=calibrations_of,
     output:
         volume="<results>/{study}/reconstruct/{method}.nii.gz",
         maps="<results>/{study}/reconstruct/{method}.h5",
@@ -17,11 +18,13 @@ rule reconstruct:
     resources:
         mem_mb=memory_of_solver,
     params:
+        calibrations=calibration_options,
+        level=CONFIG.reconstruct.level,
         settings=solver_of,
         version=RECONSTRUCT_VERSION,
     shell:
         "medidiff reconstruct {input.measurement} {output.volume} {output.maps} --method {wildcards.method}"
-        " --threads {threads} --record {output.record} --study {wildcards.study} --settings {params.settings:q}"
+        " {params.calibrations:q} --level {params.level} --threads {threads} --record {output.record} --study {wildcards.study} --settings {params.settings:q}"
         " --log {log}"
 
 

@@ -4,7 +4,7 @@ import html5lib
 import numpy as np
 import pytest
 
-from medidiff.io.maps import write_maps
+from medidiff.io.maps import Maps, read_maps, write_maps
 from medidiff.io.nifti import write_nifti
 from medidiff.io.volume import Volume
 from medidiff.record import Record
@@ -31,8 +31,8 @@ def results(tmp_path):
         ("auto", 20.0, {"heldout": 0.022, "chi2": 1.02, "chosen": "nadds", "network_calls": 50}),
     ):
         write_nifti(truth.with_array(truth.array + error), folder / "reconstruct" / f"{method}.nii.gz")
-        maps = {"spread": np.full(truth.array.shape, 7.0)} if method == "auto" else {}
-        write_maps(maps, AFFINE, folder / "reconstruct" / f"{method}.h5")
+        maps = {"spread": truth.with_array(np.full(truth.array.shape, 7.0))} if method == "auto" else {}
+        write_maps(Maps(maps, AFFINE), folder / "reconstruct" / f"{method}.h5")
         record(folder, "reconstruct", method, numbers, seconds_solver=12.5)
         write_nifti(truth.with_array(np.full_like(truth.array, error)), folder / "compare" / f"{method}.nii.gz")
         record(folder, "compare", method, {"psnr_db": 40 - error / 4, "mae_hu": error})
@@ -74,11 +74,21 @@ def test_every_method_has_its_numbers_and_its_pictures(results):
 def test_trust_is_told_in_words(results):
     page, _ = page_of(results)
     text = " ".join(map(text_of, page.iter("li")))
-    assert "auto chose nadds" in text
+    assert "auto chose nadds by the prediction of hidden measurements" in text
     assert "tv: chi-square 0.400, expected 1: it fits the noise" in text and "auto: chi-square" not in text
     assert "on finer pixels than the reconstruction has" in text
     captions = " ".join(map(text_of, page.iter("figcaption")))
-    assert "named sample spread because it was not calibrated" in captions
+    assert "alone it is no interval" in captions and "Half of the interval" not in captions
+
+
+def test_a_calibrated_spread_is_shown_as_an_interval_with_its_level(results):
+    path = results / "CHEST" / "reconstruct" / "auto.h5"
+    maps = read_maps(path)
+    half = {"half_width": maps.volumes["spread"]}
+    write_maps(Maps(half | dict(maps.volumes), AFFINE, {"level": 0.9}), path)
+    page, _ = page_of(results)
+    captions = " ".join(map(text_of, page.iter("figcaption")))
+    assert "hold the truth in 90 % of the voxels" in captions
 
 
 def test_a_study_without_a_reference_has_no_differences(results):
