@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from medidiff.acquisition.settings import ScanSettings
+from medidiff.acquisition.settings import RawScan, ScanSettings
 from medidiff.chromatography.settings import ChromatographSettings, EluteSettings
 from medidiff.errors import ConfigError
 from medidiff.io.settings import ConvertSettings
@@ -21,7 +21,7 @@ from medidiff.settings import Settings
 
 
 class StudySource(Settings):
-    """Where the studies come from: exactly one of a table, a public data set, or digital studies made on the way."""
+    """Where the studies come from: a table alone, or any of a public data set, digital studies, scans and measurements."""
 
     table: str = Field("", description="study table made by `medidiff scan`, relative to the working folder")
     dataset: str = Field("", description="public data set by name; `medidiff data list` shows them")
@@ -31,16 +31,18 @@ class StudySource(Settings):
     chromatograms: dict[str, ChromatogramPhantom] = Field({}, description="digital chromatograms by name")
     programmes: tuple[str, ...] = Field((), description="of `elute.programmes`, those whose published times are all there is")
     scans: dict[str, ScanSettings] = Field({}, description="simulated CT and MR scans by name")
+    measurements: dict[str, RawScan] = Field({}, description="raw data of CT and MRI by name")
 
     @model_validator(mode="after")
     def _exactly_one(self):
-        digital = [*self.phantoms, *self.chromatograms, *self.programmes, *self.scans]
-        if sum(map(bool, (self.table, self.dataset, digital))) != 1:
+        named = [*self.phantoms, *self.chromatograms, *self.programmes, *self.scans, *self.measurements]
+        if bool(self.table) == bool(self.dataset or named):
             raise ValueError(
-                "give exactly one of `table`, `dataset` and `phantoms` (with `chromatograms`, `programmes` and `scans`)"
+                "give exactly one of `table` and the others: `dataset`, `phantoms`, `chromatograms`, `programmes`, `scans`, "
+                "`measurements`, which go together"
             )
-        if twice := sorted({name for name in digital if digital.count(name) > 1}):
-            raise ValueError(f"{', '.join(twice)} is named twice among phantoms, chromatograms, programmes and scans")
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            raise ValueError(f"{', '.join(twice)} is named twice among the studies; names must differ")
         return self
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from medidiff.acquisition.settings import GENERATED, ScanSettings
-from medidiff.config import Config
+from medidiff.acquisition.settings import GENERATED, RawScan, ScanSettings
+from medidiff.config import Config, StudySource
 from medidiff.datasets import locate
 from medidiff.errors import ConfigError
 from medidiff.reconstruction.settings import NEED_PRIOR, ReconstructSettings
@@ -37,13 +37,16 @@ def studies_of(config: Config) -> dict[str, Study]:
     source = config.studies
     if source.table:
         return read_studies(source.table)
-    if source.dataset:
-        return _traces_of(source.dataset, source.names) if source.kind == "lc" else _of_dataset(source.dataset, source.names)
     results = Path(config.folder("results"))
-    found = [Study(name, "petct", str(results / name / "phantom"), truth="RTSTRUCT") for name in source.phantoms]
+    found = list(_of_dataset(source).values()) if source.dataset else []
+    found += [Study(name, "petct", str(results / name / "phantom"), truth="RTSTRUCT") for name in source.phantoms]
     found += [Study(name, "lc", str(results / name / "phantom" / made.file)) for name, made in source.chromatograms.items()]
     found += [Study(name, "lc", "") for name in source.programmes]
     found += [_scan(name, scan) for name, scan in source.scans.items()]
+    found += [_raw(name, raw) for name, raw in source.measurements.items()]
+    names = [study.study for study in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"studies: {', '.join(twice)} stands in the data set {source.dataset} too; rename it.")
     return {study.study: study for study in sorted(found, key=lambda study: study.study)}
 
 
@@ -137,22 +140,30 @@ def _reconstruction_jobs(config: Config, study: Study, job: Callable[..., Job]) 
 
 
 def _scan(name: str, scan: ScanSettings) -> Study:
-    return Study(name, scan.kind, _object_of(name, scan), truth="reference", more={"format": "simulated"})
+    path = "" if scan.source in GENERATED else _path_of(f"studies.scans.{name}.source", scan.source, scan.dataset)
+    return Study(name, scan.kind, path, truth="reference", more={"format": "simulated"})
 
 
-def _object_of(name: str, scan: ScanSettings) -> str:
-    """The file or folder that a scan is simulated of; empty for a generated object."""
-    if scan.source in GENERATED:
-        return ""
-    path = Path(scan.source)
-    if scan.dataset:
-        path = locate(scan.dataset, subset=() if len(path.parts) < 2 else path.parts[:1]) / path
+def _raw(name: str, raw: RawScan) -> Study:
+    path = _path_of(f"studies.measurements.{name}.path", raw.path, raw.dataset)
+    return Study(name, raw.kind, path, truth=raw.truth, more={"format": raw.format, "item": str(raw.item)})
+
+
+def _path_of(key: str, text: str, dataset: str) -> str:
+    """A file or folder, of a data set where one is named. Raises ConfigError where there is none."""
+    path = Path(text)
+    if dataset:
+        path = locate(dataset, subset=path.parts[:1] if len(path.parts) > 1 else ()) / path
     if not path.exists():
-        raise ConfigError(f"studies.scans.{name}.source: {path} does not exist; expected chest, mni152, or a file or folder.")
+        raise ConfigError(f"{key}: {path} does not exist. Correct it; a generated object is `chest` or `mni152`.")
     return str(path)
 
 
-def _of_dataset(dataset: str, names: tuple[str, ...]) -> dict[str, Study]:
+def _of_dataset(source: StudySource) -> dict[str, Study]:
+    return (_traces_of if source.kind == "lc" else _patients_of)(source.dataset, source.names)
+
+
+def _patients_of(dataset: str, names: tuple[str, ...]) -> dict[str, Study]:
     folder = locate(dataset, subset=names)
     found = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
     missing = [name for name in names if name not in found]

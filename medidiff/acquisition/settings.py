@@ -8,6 +8,8 @@ from medidiff.settings import Settings
 
 RESULT_VERSION = 1  # raise when the same scan gives other measurements
 
+Format = Literal["auto", "measurement", "numpy", "lodopab"]
+
 GENERATED = ("chest", "mni152")  # sources that need no file of the user
 
 
@@ -75,3 +77,14 @@ class ScanSettings(Settings):
         if wrong is not None:
             raise ValueError(f"source {self.source!r} is measured as {'CT' if self.source == 'chest' else 'MRI'} alone")
         return self
+
+
+class RawScan(Settings):
+    """Raw data of one scan."""
+
+    kind: Literal["ct", "mr"] = Field(description="line integrals or k-space")
+    path: str = Field(min_length=1, description="file or folder; with `dataset` a path in it")
+    dataset: str = Field("", description="public data set that holds it; `medidiff data list` shows them")
+    format: Format = Field("auto", description="auto: .npy is numpy, any other file a measurement of ours")
+    item: int = Field(0, ge=0, description="of a set of many samples in one folder: which")
+    truth: str = Field("", description="NIfTI volume to compare with, relative to the path; empty: none")

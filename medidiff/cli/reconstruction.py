@@ -13,7 +13,6 @@ VolumeFile = Annotated[Path, typer.Argument(help="NIfTI file, HU or magnitude", 
 MapsFile = Annotated[Path, typer.Argument(help="HDF5 file of maps, such as the spread of samples", show_default=False)]
 Raw = Annotated[Path, typer.Argument(help="raw data: a file or a folder", show_default=False)]
 Object = Annotated[Path | None, typer.Option(help="NIfTI file or DICOM folder; none: the settings name a generated object")]
-Format = Annotated[str, typer.Option(help="auto, measurement, ct-pd, lodopab, fastmri or ismrmrd")]
 Method = Annotated[str, typer.Option(help="fbp, sirt, cgls, zerofilled, cgsense, tv, nadds, dds, mbir, reddiff or auto")]
 Kind = Annotated[Literal["ct", "mr"], typer.Option(help="ct: HU; mr: magnitude")]
 Calibrations = Annotated[list[Path] | None, typer.Option(help="JSON file of `calibrate`; the one made alike is used")]
@@ -51,7 +50,8 @@ def simulate(
 def acquire(
     raw: Raw,
     measurement: Measurement,
-    file_format: Annotated[str, typer.Option("--format", help="auto, measurement, ct-pd, lodopab, fastmri, ismrmrd")] = "auto",
+    file_format: Annotated[str, typer.Option("--format", help="auto, measurement, numpy or lodopab")] = "auto",
+    item: Annotated[int, typer.Option(help="of a folder of many samples: which", min=0)] = 0,
     study: steps.Study = "study",
     record: steps.Record = None,
     log_file: steps.Log = None,
@@ -63,9 +63,9 @@ def acquire(
         from medidiff.acquisition.raw import read_raw
         from medidiff.io.measurement import write_measurement
 
-        found = read_raw(raw, file_format=file_format)
+        found = read_raw(raw, file_format=file_format, item=item)
         write_measurement(found, measurement)
-        chosen = {"format": file_format}
+        chosen = {"format": file_format, "item": item}
         steps.finish(this, record, room.RESULT_VERSION, chosen, [raw], [measurement], _facts_of(found), ())
 
 

@@ -36,10 +36,25 @@ def test_a_phantom_with_a_wrong_key_is_named_with_its_patient():
         load({"studies": {"phantoms": {"P1": {"vendr": "ge"}}}})
 
 
-@pytest.mark.parametrize("source", [{}, {"table": "a.tsv", "dataset": "petct-sts-dicom"}])
-def test_studies_come_from_exactly_one_source(source):
-    with pytest.raises(ConfigError, match="exactly one of `table`, `dataset` and `phantoms`"):
+@pytest.mark.parametrize(
+    "source", [{}, {"table": "a.tsv", "dataset": "petct-sts-dicom"}, {"table": "a.tsv", "programmes": ["A"]}]
+)
+def test_studies_come_from_a_table_alone_or_from_the_other_sources(source):
+    with pytest.raises(ConfigError, match="exactly one of `table` and the others"):
         load({"studies": source})
+
+
+def test_other_sources_go_together_under_names_that_differ():
+    scans = {"A": {"ct": {"views": 8}}}
+    assert load({"studies": {"dataset": "petct-sts-dicom", "scans": scans}}).studies.scans["A"].kind == "ct"
+    with pytest.raises(ConfigError, match="A is named twice among the studies"):
+        load({"studies": {"scans": scans, "phantoms": {"A": {"seed": 1}}}})
+
+
+@pytest.mark.parametrize(("kind", "method", "other"), [("ct", "zerofilled", "MRI"), ("mr", "fbp", "CT")])
+def test_a_method_of_the_other_kind_of_measurement_is_refused(kind, method, other):
+    with pytest.raises(ConfigError, match=rf"{kind}.methods: {method} is for {other} alone"):
+        load({"studies": {"scans": {"A": {"ct": {}}}}, "reconstruct": {kind: {"methods": [method]}}})
 
 
 def test_a_missing_file_and_broken_yaml_are_configuration_errors(tmp_path):

@@ -42,7 +42,8 @@ rule acquire:
     params:
         folder=folder_of,
         format=format_of,
+        item=item_of,
         version=ACQUIRE_VERSION,
     shell:
-        "medidiff acquire {params.folder:q} {output.measurement} --format {params.format:q} --record {output.record}"
-        " --study {wildcards.study} --log {log}"
+        "medidiff acquire {params.folder:q} {output.measurement} --format {params.format:q} --item {params.item}"
+        " --record {output.record} --study {wildcards.study} --log {log}"

@@ -130,6 +130,10 @@ def format_of(wildcards):
     return STUDIES[wildcards.study].more.get("format") or "auto"
 
 
+def item_of(wildcards):
+    return STUDIES[wildcards.study].more.get("item") or 0
+
+
 def measurement_of(wildcards):
     step = "simulate" if plan.is_simulated(CONFIG, wildcards.study) else "acquire"
     return f"{CONFIG.folder('results')}/{wildcards.study}/{step}/measurement.h5"
