@@ -30,6 +30,7 @@ class Found:
 
     probability: Volume  # on the network's grid
     maps: dict[str, Volume]  # doubt, on the grid of the PET, float32
+    single_lesion: bool  # the model knows studies of one lesion only
     numbers: dict[str, float | int | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -78,7 +79,7 @@ def find_by_ensemble(ct: Volume, pet: Volume, model: MaskModel, settings: Segmen
             "is_one_step": int(is_one_step),
             **_volume_interval(ensemble, stage.grid.voxel_ml),
         }
-    return Found(probability, maps, numbers, tuple(_doubts_on_ensemble(numbers, chosen.trusted_gap)))
+    return Found(probability, maps, model.card.single_lesion, numbers, tuple(_doubts_on_ensemble(numbers, chosen.trusted_gap)))
 
 
 def find_by_unet(ct: Volume, pet: Volume, model: MaskModel, settings: SegmentSettings) -> Found:
@@ -93,7 +94,8 @@ def find_by_unet(ct: Volume, pet: Volume, model: MaskModel, settings: SegmentSet
         look_once(stage.scene, look, SIGMA_MAX, state=stage.make(stage.scene.windows.shape), observe=observe)
         probability = stage.whole(result.read)
     doubt = probability.with_array(entropy(probability.array).astype(np.float32))
-    return Found(probability, {"entropy": resample_to(doubt, pet.grid, fill=0.0)}, {"network_looks": settings.unet.flips})
+    maps = {"entropy": resample_to(doubt, pet.grid, fill=0.0)}
+    return Found(probability, maps, model.card.single_lesion, {"network_looks": settings.unet.flips})
 
 
 @contextmanager

@@ -25,6 +25,7 @@ class MaskCard:
     weights_sha256: str
     neighbours: int = 0  # slices beside each that a network of slices sees
     patch: tuple[int, int, int] = (48, 48, 48)  # voxels of a training patch
+    single_lesion: bool = False  # every study of the training had one lesion: the mask is its largest part
     lambda_range: tuple[float, float] = (LAMBDA_MIN, LAMBDA_MAX)  # levels of training
     training: dict = field(default_factory=dict)  # objective, steps, batch, hours, seed, start, versions
     data: tuple[dict, ...] = ()  # of each data set: title, licence, citation, files with their SHA-256

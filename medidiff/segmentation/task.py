@@ -8,7 +8,7 @@ import numpy as np
 from medidiff.errors import ConfigError
 from medidiff.io.model_files import read_model_files
 from medidiff.io.resample import resample_mask, resample_to
-from medidiff.io.volume import Grid, Volume
+from medidiff.io.volume import Volume
 from medidiff.segmentation.plausibility import check_overlap, doubts
 from medidiff.segmentation.settings import SegmentSettings
 from medidiff.segmentation.thresholds import above_fraction, above_suv, largest_component
@@ -39,7 +39,7 @@ def segment(ct: Volume, pet: Volume, *, method: str, settings: SegmentSettings =
     settings   grid of the result ("pet" or "ct"), parameters of the methods
     study      name that, with the seed, decides the noise of `diffusion`
     returns    mask on that grid; numbers: volume_ml, mtv_ml, suv_max, suv_mean, suv_peak, tlg, lesions, and those of the network;
-               of networks the probability, and maps of doubt
+               (dropped_ml: smaller parts, of models that know single lesions only); of networks probability and maps of doubt
 
     The numbers but volume_ml belong to the mask on the PET grid, where uptake is measured; on the CT grid the mask is
     its probability, interpolated and cut. Raises DataError when the CT covers less than half of the PET or a model does not fit,
@@ -66,16 +66,21 @@ def _segment_by_network(ct: Volume, pet: Volume, method: str, settings: SegmentS
     else:
         model = assemble_model(read_model_files(settings.unet.model), kind=method)
         found = find_by_unet(ct, pet, model, settings)
-    on_pet = _on_grid(found.probability, pet.grid)
-    probability = on_pet if settings.grid == "pet" else _on_grid(found.probability, ct.grid)
-    mask = probability.with_array((probability.array >= settings.threshold).astype(np.uint8))
-    numbers = {**_measured(pet, on_pet.array >= settings.threshold, mask), **found.numbers}
-    warnings = (*doubts(ct, pet), *_doubts_on_mask(method, numbers), *found.warnings)
+    on_pet = resample_to(found.probability, pet.grid, fill=0.0)
+    probability = on_pet if settings.grid == "pet" else resample_to(found.probability, ct.grid, fill=0.0)
+    lesions, dropped_ml = _cut(on_pet, settings.threshold, found.single_lesion)
+    mask = lesions if settings.grid == "pet" else _cut(probability, settings.threshold, found.single_lesion)[0]
+    numbers = {**_measured(pet, lesions.array > 0, mask), **found.numbers, "dropped_ml": dropped_ml}
+    warnings = (*doubts(ct, pet), *_doubts_on_mask(method, numbers), *_doubts_on_parts(method, dropped_ml), *found.warnings)
     return Segmentation(mask, numbers, warnings, probability, found.maps)
 
 
-def _on_grid(probability: Volume, grid: Grid) -> Volume:
-    return resample_to(probability, grid, fill=0.0)
+def _cut(probability: Volume, threshold: float, single_lesion: bool) -> tuple[Volume, float]:
+    """The mask from a threshold on, and the millilitres of what was left out because the model knows single lesions only."""
+    all_parts = probability.array >= threshold
+    kept = largest_component(all_parts) if single_lesion else all_parts
+    dropped = int(all_parts.sum()) - int(kept.sum())
+    return probability.with_array(kept.astype(np.uint8)), dropped * probability.grid.voxel_ml
 
 
 def _measured(pet: Volume, found: np.ndarray, mask: Volume) -> dict[str, float | int | None]:
@@ -91,6 +96,14 @@ def _find_lesions(pet: Volume, method: str, settings: SegmentSettings) -> np.nda
     if method == "watershed":
         return flood_lesions(pet, **settings.watershed.model_dump())
     raise ConfigError(f"segment.methods: unknown method {method!r}; expected suvX, percentN, watershed, unet or diffusion.")
+
+
+def _doubts_on_parts(method: str, dropped_ml: float) -> Iterator[str]:
+    if dropped_ml > 0.5:
+        yield (
+            f"{method}: {dropped_ml:.2f} ml in smaller parts were left out, since the model was trained on single lesions;"
+            " the probability still shows them."
+        )
 
 
 def _doubts_on_mask(method: str, numbers: dict[str, float | int | None]) -> Iterator[str]:

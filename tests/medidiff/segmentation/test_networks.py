@@ -196,6 +196,23 @@ def test_a_trained_folder_segments_a_study(tmp_path, method, grid):
     assert found.maps["entropy"].grid.agrees_with(pet.grid)
 
 
+def test_a_model_of_single_lesions_keeps_the_largest_part_and_says_what_it_left_out(monkeypatch):
+    ct, pet = study()
+    pet.array[2:5, 2:5, 2:5] = 12.0  # a second, smaller lesion
+    plain = model(HotIsLesion(), "unet")
+    masks = []
+    for single in (False, True):
+        chosen = replace(plain, card=replace(plain.card, single_lesion=single))
+        monkeypatch.setattr("medidiff.segmentation.model.assemble_model", lambda files, kind, chosen=chosen: chosen)
+        monkeypatch.setattr("medidiff.segmentation.task.read_model_files", lambda folder: {})
+        masks.append(segment(ct, pet, method="unet"))
+    both, one = masks
+    assert both.numbers["lesions"] == 2 and one.numbers["lesions"] == 1
+    assert one.numbers["dropped_ml"] == pytest.approx(both.numbers["mtv_ml"] - one.numbers["mtv_ml"])
+    assert any("smaller parts were left out" in text for text in one.warnings)
+    assert np.array_equal(both.probability.array, one.probability.array)
+
+
 def test_thresholds_have_no_probability():
     found = segment(*study(), method="suv2")
     assert found.probability is None and found.maps == {}
