@@ -1,5 +1,6 @@
 """Several masks of one study and what they say together, in memory that does not grow with their number."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ from medidiff.segmentation.uncertainty import Moments, entropy, mutual_informati
 
 FLIPS = ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2))  # member k sees the study mirrored along FLIPS[k % 8]
 SCRATCH_VOLUMES = 9  # state, history, mean, spread, entropy, one step, trajectory and the two of one member's path
+
+log = logging.getLogger("medidiff")
 
 Make = Callable[[tuple[int, ...]], Slabs]
 
@@ -140,6 +143,7 @@ def draw_ensemble(scene: Scene, denoiser: MaskDenoiser, sampling: Sampling, make
     shape = scene.windows.shape
     ensemble = Ensemble(sampling, make, shape)
     scratch = make(shape), make(shape)
-    for _ in range(sampling.members):
+    for member in range(sampling.members):
+        log.info("mask %d of %d, %d looks of the network", member + 1, sampling.members, sampling.steps)
         ensemble.add_member(scene, denoiser, scratch)
     return ensemble

@@ -118,7 +118,7 @@ def _staged(ct: Volume, pet: Volume, model: MaskModel, settings: WindowSettings)
             source, fill = (ct, AIR_HU) if name == "ct" else (pet, 0.0)
             on_grid = resample_to(source, grid, fill=fill).array
             _put_channel(condition, channel, getattr(model.conditioning, name), on_grid, inside)
-        yield Stage(Scene(condition, windows), grid, inside, make)
+        yield Stage(Scene(condition, windows, model.device), grid, inside, make)
 
 
 def _put_channel(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
+import torch
 from torch import Tensor, nn
 
 from medidiff.diffusion.checkpoint import load_weights, read_tensors, tensor_bytes, weights_hash
@@ -42,6 +43,7 @@ class MaskModel:
     network: nn.Module  # of volumes (b, c, i, j, k), in evaluation mode
     conditioning: Conditioning
     multiple: int  # every side of an input must be a multiple of this
+    device: str = "cpu"
 
 
 def pack_model(card: MaskCard, weights: Mapping[str, Tensor]) -> dict[str, bytes]:
@@ -53,10 +55,11 @@ def pack_model(card: MaskCard, weights: Mapping[str, Tensor]) -> dict[str, bytes
     }
 
 
-def assemble_model(files: Mapping[str, bytes], *, kind: str) -> MaskModel:
+def assemble_model(files: Mapping[str, bytes], *, kind: str, device: str = "cpu") -> MaskModel:
     """The model from its files.
 
-    kind   what it must be: diffusion or unet
+    kind     what it must be: diffusion or unet
+    device   where its network runs: cpu, cuda, or auto (CUDA where there is a card)
 
     Raises DataError, before anything is computed, for a damaged file, weights that are not those of the card, a network that does
     not fit the card's channels or levels, and a model of another kind.
@@ -72,9 +75,11 @@ def assemble_model(files: Mapping[str, bytes], *, kind: str) -> MaskModel:
     conditioning, shape = _checked(card)
     network = UNet(shape)
     load_weights(network, weights)
-    network.eval().requires_grad_(False)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    network.eval().requires_grad_(False).to(device)
     volumes = network if shape.dims == 3 else Planes(network, card.neighbours)
-    return MaskModel(card, volumes, conditioning, shape.multiple)
+    return MaskModel(card, volumes, conditioning, shape.multiple, device)
 
 
 def read_card(content: bytes) -> MaskCard:

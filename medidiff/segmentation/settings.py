@@ -65,6 +65,7 @@ class WindowSettings(Settings):
     overlap: float = Field(0.25, ge=0, lt=1, description="of neighbouring windows, as a share of their size, 0 to below 1")
     batch: int = Field(1, ge=1, description="windows in one look")
     max_memory_gb: float = Field(2.0, gt=0, description="for volumes and the network; above it volumes go to temporary files")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the network runs; auto: CUDA where there is a card")
 
 
 class SegmentSettings(Settings):

@@ -27,6 +27,7 @@ class Scene:
 
     condition: Slabs  # (i, c, j, k), slices first
     windows: Windows
+    device: str = "cpu"  # where the network looks; everything else stays in main memory
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def look_once(scene: Scene, look: Look | PlainLook, sigma: float, *, state: Slab
             result = torch.zeros(len(corners), *size)
             filled = (seen > FILL).flatten(1).any(1)  # the air outside the study holds no lesion and needs no network
             if bool(filled.any()):
-                states = torch.stack([u[box] for box in boxes])[filled]
-                result[filled] = look(states[:, None], sigma, seen[filled])
+                states = torch.stack([u[box] for box in boxes])[filled][:, None]
+                result[filled] = look(states.to(scene.device), sigma, seen[filled].to(scene.device)).cpu()
             return result
 
         return predict

@@ -203,7 +203,7 @@ def test_a_model_of_single_lesions_keeps_the_largest_part_and_says_what_it_left_
     masks = []
     for single in (False, True):
         chosen = replace(plain, card=replace(plain.card, single_lesion=single))
-        monkeypatch.setattr("medidiff.segmentation.model.assemble_model", lambda files, kind, chosen=chosen: chosen)
+        monkeypatch.setattr("medidiff.segmentation.model.assemble_model", lambda files, chosen=chosen, **_: chosen)
         monkeypatch.setattr("medidiff.segmentation.task.read_model_files", lambda folder: {})
         masks.append(segment(ct, pet, method="unet"))
     both, one = masks
