@@ -1,0 +1,53 @@
+"""Writing a folder that is all or nothing: a temporary name beside it, fsync, then rename."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medidiff.errors import DataError
+
+
+@contextmanager
+def atomic_folder(path: str | Path, *, pattern: str) -> Iterator[Path]:
+    """An empty temporary folder to fill; it takes the final name when the block ends without an error.
+
+    path      final name; its parent is made when missing
+    pattern   of the files that an earlier run may have left there, which are replaced together, as in "*.dcm"
+    yields    `.tmp.{host}.{pid}.{name}` beside it
+
+    Raises DataError when the final folder holds anything else, so that nothing of a stranger is ever removed, or when the disk
+    is full; the temporary folder is removed then, and on any other error.
+    """
+    path = Path(path)
+    mark = f"{socket.gethostname()}.{os.getpid()}.{path.name}"
+    temporary, former = path.with_name(f".tmp.{mark}"), path.with_name(f".old.{mark}")
+    strange = sorted(entry.name for entry in path.iterdir() if not entry.match(pattern)) if path.is_dir() else []
+    if strange or (path.exists() and not path.is_dir()):
+        found = ", ".join(strange[:3]) or "a file"
+        raise DataError(f"{path}: holds {found}, expected nothing, or {pattern} alone to replace. Name another folder.")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for entry in [*temporary.iterdir(), temporary]:
+            _sync(entry)
+        if path.exists():
+            os.replace(path, former)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    except OSError as error:
+        raise DataError(f"{path}: could not be written ({error.strerror or error}). Free some space and run it again.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(former, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
