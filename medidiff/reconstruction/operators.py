@@ -41,7 +41,7 @@ class Normalised(LinearOperator):
 
     operator   A
     factor     1 / |A|
-    trusted    (slice, *range)   1 where there is a measurement, 0 where none; None: everywhere. Batches are then these slices
+    trusted    (slice, *range)   1 where there is a measurement, 0 where none; None: everywhere. A batch is then the first slices
     """
 
     operator: LinearOperator
@@ -90,7 +90,7 @@ class Normalised(LinearOperator):
         return self.factor**2 * self.operator.normal(x) if self.trusted is None else self._adjoint(self._forward(x))
 
     def _masked(self, y: Tensor) -> Tensor:
-        return y if self.trusted is None else y * self.trusted.to(y)
+        return y if self.trusted is None else y * self.trusted[: len(y)].to(y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +127,7 @@ class Scan:
         """The same scan in network units, on real states (slice, c, row, column): u = 2 x - 1, or the parts of a complex x."""
         if self.operator.is_complex:
             return Measurement(Channels(self.operator), self.y[:, None], self.noise_std)
-        ones = self.y.new_ones((len(self.y) if self.operator.trusted is not None else 1, *self.operator.domain))
+        ones = self.y.new_ones((len(self.y), *self.operator.domain))
         return Measurement(self.operator, 2 * self.y - self.operator.forward(ones), 2 * self.noise_std)
 
     @property

@@ -76,6 +76,16 @@ def test_rays_of_weight_zero_count_neither_in_the_misfit_nor_in_chi_square(measu
     assert scan.misfit(window_units(hu)) < 0.1
 
 
+def test_network_units_hold_where_rays_are_missing(measure, hu, window_units):
+    measurement = measure(hu, views=20, noise_std=0.001)
+    dead = np.array(measurement.weights)
+    dead[1, 3, 5:9] = 0
+    scan = ct_scan(replace(measurement, weights=dead), WINDOW)
+    misfit = scan.measurement().misfit(scan.state(window_units(hu)))
+    assert float(misfit.abs().max()) < 10 * scan.measurement().noise_std
+    assert bool((misfit[1, 0, 3, 5:9] == 0).all())
+
+
 def test_without_weights_there_is_no_chi_square(measure, hu, window_units):
     assert ct_scan(measure(hu), WINDOW).chi_square(window_units(hu)) is None
 

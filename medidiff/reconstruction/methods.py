@@ -1,0 +1,150 @@
+"""What the name of a method stands for: a function from a scan to a volume, with the settings of the room."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from medidiff.diffusion.card import Card
+from medidiff.diffusion.measurement import Measurement
+from medidiff.diffusion.noise import Noise
+from medidiff.diffusion.reddiff import RedDiff
+from medidiff.diffusion.sample import State
+from medidiff.reconstruction.classical import back_projected
+from medidiff.reconstruction.dds import DDS, dds_released, released_levels
+from medidiff.reconstruction.heldout import Choice, Solve, choose
+from medidiff.reconstruction.mbir import MBIR, mbir_released
+from medidiff.reconstruction.nadds import NADDS, na_dds
+from medidiff.reconstruction.operators import Scan
+from medidiff.reconstruction.patches import InChunks
+from medidiff.reconstruction.reddiff import volume_red_diff
+from medidiff.reconstruction.settings import ReconstructSettings
+from physics.solvers.cgls import reconstruct_cgls
+from physics.solvers.conjugate_gradient import conjugate_gradient
+from physics.solvers.sirt import reconstruct_sirt
+from physics.solvers.total_variation import reconstruct_tv
+
+OnStep = Callable[[str, int, int], None]  # (what runs, levels done, levels)
+START_ITERATIONS = 12  # of CGLS, where RED-diff starts
+
+
+def classical(method: str, settings: ReconstructSettings) -> Solve:
+    """The solver of a method that needs neither a prior nor a weight from held-out data."""
+    own = settings.iterative
+    return {
+        "fbp": lambda scan: back_projected(scan, **settings.fbp.model_dump()),
+        "sirt": lambda scan: reconstruct_sirt(scan.operator, scan.y, iterations=own.sirt_iterations, nonnegative=True),
+        "cgls": lambda scan: reconstruct_cgls(scan.operator, scan.y, iterations=own.cgls_iterations),
+        "zerofilled": zero_filled,
+        "cgsense": lambda scan: ridge(scan, weight=own.cgsense_ridge, iterations=own.cgsense_iterations),
+    }[method]
+
+
+def zero_filled(scan: Scan) -> Tensor:
+    """A^H y of the operator as it was before it got norm 1: what is missing in k-space is 0."""
+    return scan.operator.adjoint(scan.y) / scan.operator.factor**2
+
+
+def ridge(scan: Scan, *, weight: float, iterations: int) -> Tensor:
+    """CG-SENSE (Pruessmann 2001) with a ridge: the x that minimises  |A x - y|^2 + weight |x|^2, from 0."""
+    back = scan.operator.adjoint(scan.y)
+    start = torch.zeros_like(back)
+    return conjugate_gradient(lambda x: scan.operator.normal(x) + weight * x, back, start, iterations=iterations)
+
+
+def total_variation(weight: float, settings: ReconstructSettings) -> Solve:
+    """Total variation of one weight."""
+    return lambda scan: reconstruct_tv(scan.operator, scan.y, weight=weight, iterations=settings.tv.iterations)
+
+
+def tv_weight(scan: Scan, settings: ReconstructSettings) -> tuple[float, Choice | None]:
+    """The weight of total variation: that of the settings, or else the one that predicts held-out measurements best."""
+    if settings.tv.weight is not None:
+        return settings.tv.weight, None
+    candidates = {f"{weight:g}": total_variation(weight, settings) for weight in settings.tv.weights}
+    choice = choose(scan, candidates, **settings.heldout.model_dump(), seed=settings.seed)
+    return float(choice.name), choice
+
+
+@dataclass(frozen=True, eq=False)
+class Diffusion:
+    """A diffusion method with its prior, ready for any scan of the study."""
+
+    method: str
+    card: Card
+    denoiser: InChunks
+    settings: ReconstructSettings
+    on_step: OnStep = field(default=lambda what, done, count: None)
+
+    def samples(self, scan: Scan) -> list[Tensor]:
+        """Volumes in window units, each from noise of its own that does not depend on how many there are."""
+        return [self.sample(scan, index) for index in range(self.settings.samples)]
+
+    def mean(self, scan: Scan) -> Tensor:
+        """Mean of the samples."""
+        return torch.stack(self.samples(scan)).mean(dim=0)
+
+    def sample(self, scan: Scan, index: int) -> Tensor:
+        """One volume in window units."""
+        noise = Noise(self.settings.seed, tuple(f"sample {index}, slice {place}" for place in range(len(scan.y))))
+        run = {"nadds": self._nadds, "dds": self._dds, "mbir": self._mbir, "reddiff": self._reddiff}[self.method]
+        what, count = f"{self.method}, sample {index + 1} of {self.settings.samples}", self._levels
+        return scan.volume(run(scan, scan.measurement(), noise, lambda state: self.on_step(what, state.step, count)))
+
+    @property
+    def _levels(self) -> int:
+        return getattr(self.settings, self.method).steps
+
+    def _shape(self, scan: Scan) -> tuple[int, ...]:
+        return (len(scan.y), self.card.channels, *scan.operator.domain[-2:])
+
+    def _nadds(self, scan: Scan, measurement: Measurement, noise: Noise, on_step: Callable[[State], None]) -> Tensor:
+        own, is_noisy = self.settings.nadds, scan.noise_std > 0
+        threshold = own.z_threshold if own.z_threshold is not None else 0.012 if is_noisy else 0.004
+        options = NADDS(
+            self.card.sd,
+            steps=own.steps,
+            sigma_max=own.sigma_max,
+            sigma_min=own.sigma_min,
+            eta=own.eta,
+            data_steps=own.data_steps or (10 if is_noisy else 5),
+            rho=own.z_weight,
+            threshold=scan.unit * threshold * scan.slice_ratio,
+            anchor=own.anchor,
+            least_noise=1e-4 * scan.unit,
+            bounds=(-float("inf"), float("inf")) if scan.operator.is_complex else (-1.1, 1.1),
+            is_posterior=own.mode == "posterior",
+        )
+        return na_dds(self.denoiser, measurement, self._shape(scan), options=options, noise=noise, on_step=on_step)
+
+    def _dds(self, scan: Scan, measurement: Measurement, noise: Noise, on_step: Callable[[State], None]) -> Tensor:
+        own, is_mr = self.settings.dds, scan.operator.is_complex
+        options = DDS(
+            steps=own.steps,
+            eta=own.eta,
+            data_steps=own.data_steps,
+            rho=0.0 if is_mr else own.z_weight,
+            threshold=scan.unit * own.z_threshold,
+            ridge=1.0 if is_mr and scan.noise_std > 0 else 0.0,
+            unit=scan.unit,
+        )
+        return dds_released(self.denoiser, measurement, self._shape(scan), options=options, noise=noise, on_step=on_step)
+
+    def _mbir(self, scan: Scan, measurement: Measurement, noise: Noise, on_step: Callable[[State], None]) -> Tensor:
+        own = self.settings.mbir
+        options = MBIR(own.steps, own.snr, own.data_steps, own.z_weight, scan.unit * own.z_threshold, scan.unit)
+        return mbir_released(self.denoiser, measurement, self._shape(scan), options=options, noise=noise, on_step=on_step)
+
+    def _reddiff(self, scan: Scan, measurement: Measurement, noise: Noise, on_step: Callable[[State], None]) -> Tensor:
+        own = self.settings.reddiff
+        return volume_red_diff(
+            self.denoiser,
+            Measurement(measurement.operator, measurement.y, 1.0),  # the data term has weight 1, as released
+            scan.state(reconstruct_cgls(scan.operator, scan.y, iterations=START_ITERATIONS)),
+            grid=released_levels(own.steps, unit=scan.unit, largest=self.denoiser.limits.sigma_max),
+            options=RedDiff(own.prior_weight, own.learning_rate),
+            threshold=scan.unit * own.z_threshold,
+            noise=noise,
+            on_step=on_step,
+        )
