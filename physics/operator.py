@@ -117,6 +117,10 @@ class Rows(LinearOperator):
         check_indices(self.indices, self.shape[self.axis])
 
     @property
+    def measurement_axis(self) -> int:
+        return self.axis
+
+    @property
     def domain(self) -> tuple[int, ...]:
         return self.shape
 
