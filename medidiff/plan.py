@@ -13,8 +13,16 @@ from medidiff.reconstruction.settings import NEED_PRIOR, ReconstructSettings
 from medidiff.studies import Study, read_studies
 
 PIPELINES = ("petct", "lc", "ct", "mr")  # kinds of study that have one
-SOLVERS = {"nadds", "dds", "mbir", "reddiff"}  # sections that no other method reads, but `auto`
 DEFAULTS = ReconstructSettings()
+SECTIONS = {"fbp", "iterative", "tv", "nadds", "dds", "mbir", "reddiff", "heldout"}
+READS = {  # sections that a method reads; those without a line here read all
+    "fbp": {"fbp"},
+    **{name: {"iterative"} for name in ("sirt", "cgls", "cgsense")},
+    "zerofilled": set(),
+    "tv": {"tv", "heldout"},
+    **{name: {name} for name in ("nadds", "dds", "mbir", "reddiff")},
+    "auto": {"tv", "heldout", "nadds"},
+}
 MEASUREMENTS = (".h5", ".hdf5", ".mrd")  # files of a CT or MR study that need no `format` in the study table
 
 
@@ -84,7 +92,7 @@ def solver_settings(config: Config, study: Study, method: str) -> ReconstructSet
     """The settings of one method for one study: only what it reads, its seed made of that of the run and of the study's name."""
     section = getattr(config.reconstruct, study.kind)
     seed = zlib.crc32(f"{config.seed} {study.study} {section.seed}".encode()) % 2**31
-    unread = {"methods"} | (SOLVERS - {method} if method != "auto" else set())
+    unread = {"methods"} | (SECTIONS - READS.get(method, SECTIONS))
     if method not in NEED_PRIOR and method != "auto":
         unread |= {"prior", "samples", "patch"}
     return section.model_copy(update={"seed": seed} | {name: getattr(DEFAULTS, name) for name in unread})
@@ -135,6 +143,7 @@ def _reconstruction_jobs(config: Config, study: Study, job: Callable[..., Job]) 
     yield job(step := "simulate" if is_simulated(config, study.study) else "acquire", f"{step}/{step}.json")
     for method in getattr(config.reconstruct, study.kind).methods:
         yield job("reconstruct", f"reconstruct/{method}.json", method)
+        yield job("series", f"series/{method}.json", method)
         if study.truth:
             yield job("compare", f"compare/{method}.json", method)
 

@@ -4,24 +4,38 @@ from collections.abc import Callable
 from pathlib import Path
 
 from medidiff.errors import ConfigError, DataError
-from medidiff.io.kspace.array_file import read_array
+from medidiff.io.kspace.arrays import read_kspace_array
+from medidiff.io.kspace.fastmri import read_fastmri
+from medidiff.io.kspace.ismrmrd_file import read_ismrmrd
 from medidiff.io.measurement import KSpace, Projections, read_measurement
+from medidiff.io.projections.ct_pd_fan import read_ct_pd
 from medidiff.io.projections.lodopab import read_lodopab
 
 Reader = Callable[[Path, int], Projections | KSpace]
 
+
+def _ismrmrd(path: Path, item: int) -> KSpace:
+    found = read_ismrmrd(path)
+    if item >= len(found):
+        raise DataError(f"{path.name}: found {len(found)} volumes, expected number {item}, from 0. Lower `item`.")
+    return found[item]
+
+
 READERS: dict[str, Reader] = {
     "measurement": lambda path, item: read_measurement(path),
-    "numpy": lambda path, item: read_array(path),
+    "array": lambda path, item: read_kspace_array(path),
+    "fastmri": lambda path, item: read_fastmri(path),
+    "ismrmrd": _ismrmrd,
     "lodopab": lambda path, item: read_lodopab(path, item),
+    "ct-pd": lambda path, item: read_ct_pd(path),
 }
 
 
 def read_raw(path: Path, *, file_format: str = "auto", item: int = 0) -> Projections | KSpace:
     """The measurement in a file or folder.
 
-    file_format   a name of READERS; auto: .npy is numpy, any other file a measurement of ours
-    item          of a set that holds many: the number of the sample
+    file_format   a name of READERS; auto: .npy and .mat are arrays, a folder is ct-pd, any other file a measurement of ours
+    item          of files or folders that hold many: which, from 0
 
     Raises ConfigError for a format without a name here, DataError for a path that is not of it.
     """
@@ -35,5 +49,5 @@ def read_raw(path: Path, *, file_format: str = "auto", item: int = 0) -> Project
 
 def _format_of(path: Path) -> str:
     if path.is_dir():
-        raise ConfigError(f"{path.name}: a folder does not tell its format; give one of {', '.join(READERS)}.")
-    return "numpy" if path.suffix == ".npy" else "measurement"
+        return "ct-pd"
+    return "array" if path.suffix in (".npy", ".mat") else "measurement"

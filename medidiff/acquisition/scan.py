@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from medidiff.acquisition.ct import measure_ct
+from medidiff.acquisition.mr import measure_mr
 from medidiff.acquisition.settings import ScanSettings
 from medidiff.acquisition.source import fine_object
 from medidiff.errors import ConfigError
@@ -20,6 +21,6 @@ def simulate(scan: ScanSettings, path: Path | None = None) -> tuple[Projections 
     """
     fine = fine_object(scan, path)
     try:
-        return measure_ct(fine, scan)
+        return measure_ct(fine, scan) if scan.ct else measure_mr(fine, scan)
     except ValueError as error:
         raise ConfigError(f"studies.scans: {error}") from error

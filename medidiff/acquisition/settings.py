@@ -2,13 +2,14 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from medidiff.phantoms.chest_settings import ChestPhantom
 from medidiff.settings import Settings
 
 RESULT_VERSION = 1  # raise when the same scan gives other measurements
 
-Format = Literal["auto", "measurement", "numpy", "lodopab"]
+Format = Literal["auto", "measurement", "array", "lodopab", "ct-pd", "fastmri", "ismrmrd"]
 
 GENERATED = ("chest", "mni152")  # sources that need no file of the user
 
@@ -35,8 +36,9 @@ class MrAcquisition(Settings):
     """How an MR scanner measures each slice."""
 
     coils: int = Field(8, ge=1, le=64, description="receivers around the slice, 1 to 64")
-    mask: Literal["uniform", "equispaced", "random", "gaussian"] = Field(
-        "uniform", description="which lines: uniform (distinct, at random), equispaced, random, gaussian"
+    mask: Literal["uniform", "equispaced", "random", "gaussian", "gaussian2d", "poisson"] = Field(
+        "uniform",
+        description="which lines, or samples of both phase axes: uniform, equispaced, random, gaussian; gaussian2d, poisson",
     )
     acceleration: float = Field(4.0, ge=1, le=64, description="all lines over measured lines, 1 to 64")
     calibration_lines: int = Field(24, ge=0, le=512, description="lines at the centre that are all measured, 0 to 512")
@@ -67,12 +69,24 @@ class ScanSettings(Settings):
         """Of the study."""
         return "ct" if self.ct else "mr"
 
+    @property
+    def chest(self) -> ChestPhantom:
+        """The digital chest on the grid to reconstruct."""
+        grid = {"rows": self.matrix, "columns": self.matrix, "pixel_mm": self.pixel_mm}
+        return ChestPhantom(seed=self.seed, lesions=self.lesions, slices=self.slices, slice_mm=self.slice_mm, **grid)
+
     @model_validator(mode="after")
     def _is_one_scan(self) -> Self:
         if (self.ct is None) == (self.mr is None):
             raise ValueError("give exactly one of `ct` and `mr`; `ct: {}` takes every default")
         if self.source in GENERATED and self.dataset:
             raise ValueError(f"source {self.source!r} needs no dataset; leave one of the two out")
+        if self.source == "chest":
+            try:
+                _ = self.chest
+            except ValidationError as error:
+                found = error.errors()[0]
+                raise ValueError(f"{found['loc'][0]} of the chest: {found['msg']}, found {found['input']}") from None
         wrong = {"chest": self.mr, "mni152": self.ct}.get(self.source)
         if wrong is not None:
             raise ValueError(f"source {self.source!r} is measured as {'CT' if self.source == 'chest' else 'MRI'} alone")
@@ -85,6 +99,8 @@ class RawScan(Settings):
     kind: Literal["ct", "mr"] = Field(description="line integrals or k-space")
     path: str = Field(min_length=1, description="file or folder; with `dataset` a path in it")
     dataset: str = Field("", description="public data set that holds it; `medidiff data list` shows them")
-    format: Format = Field("auto", description="auto: .npy is numpy, any other file a measurement of ours")
-    item: int = Field(0, ge=0, description="of a set of many samples in one folder: which")
+    format: Format = Field(
+        "auto", description="auto: .npy and .mat are arrays, a folder is ct-pd, any other file a measurement of ours"
+    )
+    item: int = Field(0, ge=0, description="of files or folders that hold many (lodopab, ismrmrd): which")
     truth: str = Field("", description="NIfTI volume to compare with, relative to the path; empty: none")

@@ -15,7 +15,6 @@ from medidiff.io.nifti import read_nifti
 from medidiff.io.resample import resample_to
 from medidiff.io.volume import Grid, Volume
 from medidiff.phantoms.chest import make_chest
-from medidiff.phantoms.chest_settings import ChestPhantom
 
 FINE = 2  # fine pixels along the edge of one to reconstruct
 MNI152 = "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"  # of the package nilearn, 1 mm
@@ -61,9 +60,7 @@ def _to_coarse() -> np.ndarray:
 
 
 def _chest(scan: ScanSettings) -> Volume:
-    grid = {"rows": scan.matrix, "columns": scan.matrix, "pixel_mm": scan.pixel_mm}
-    stack = {"slices": scan.slices, "slice_mm": scan.slice_mm}
-    chest = make_chest(ChestPhantom(seed=scan.seed, lesions=scan.lesions, **grid, **stack))
+    chest = make_chest(scan.chest)
     thin = chest.hounsfield(FINE)
     array = thin.reshape(scan.slices, FINE, *thin.shape[1:]).mean(axis=1)
     return Volume(np.ascontiguousarray(array.transpose(2, 1, 0)), chest.affine() @ np.linalg.inv(_to_coarse()))

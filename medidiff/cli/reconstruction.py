@@ -1,4 +1,4 @@
-"""`medidiff simulate|acquire|reconstruct|compare|series`: from an object or raw data to a volume, its numbers and DICOM."""
+"""`medidiff simulate|acquire|reconstruct|series|compare|calibrate`: from raw data to a volume, its numbers and DICOM."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -50,7 +50,9 @@ def simulate(
 def acquire(
     raw: Raw,
     measurement: Measurement,
-    file_format: Annotated[str, typer.Option("--format", help="auto, measurement, numpy or lodopab")] = "auto",
+    file_format: Annotated[
+        str, typer.Option("--format", help="auto, measurement, array, fastmri, ismrmrd, lodopab or ct-pd")
+    ] = "auto",
     item: Annotated[int, typer.Option(help="of a folder of many samples: which", min=0)] = 0,
     study: steps.Study = "study",
     record: steps.Record = None,
@@ -111,6 +113,30 @@ def reconstruct(
         warnings, run_facts = (*found.warnings, *notes), {"seconds_solver": seconds}
         version, seed = room.RESULT_VERSION, chosen.seed
         steps.finish(this, record, version, chosen, inputs, outputs, numbers, warnings, seed=seed, run=run_facts)
+
+
+def series(
+    volume: VolumeFile,
+    folder: Annotated[Path, typer.Argument(help="folder of the DICOM files, one for each slice", show_default=False)],
+    kind: Kind = "ct",
+    method: Method = "",
+    study: steps.Study = "study",
+    record: steps.Record = None,
+    log_file: steps.Log = None,
+) -> None:
+    """A volume to a DICOM series: CT in whole HU, or MR magnitudes."""
+    from medidiff.reconstruction import settings as room
+
+    with step("series", study=study, method=method, log_file=log_file) as this:
+        import medidiff
+        from medidiff.io.dicom.series_writer import write_series
+        from medidiff.io.nifti import read_nifti
+
+        voxels, version = read_nifti(volume), medidiff.__version__
+        modality = {"ct": "CT", "mr": "MR"}[kind]
+        uid = write_series(voxels, folder, modality=modality, method=method or "reconstruction", version=version)
+        numbers = {"files": voxels.array.shape[2], "series": uid}
+        steps.finish(this, record, room.RESULT_VERSION, {"kind": kind}, [volume], [], numbers, ())
 
 
 def calibrate(

@@ -174,6 +174,11 @@ def solver_of(wildcards):
     return chosen.model_dump_json()
 
 
+def series_folder(wildcards):
+    """Where the DICOM files of a volume go; their record, which is written last, says that they are whole."""
+    return f"{CONFIG.folder('results')}/{wildcards.study}/series/{wildcards.method}"
+
+
 def kind_of(wildcards):
     return STUDIES[wildcards.study].kind
 

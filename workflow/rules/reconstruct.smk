@@ -53,3 +53,26 @@ rule compare:
         "medidiff compare {input.volume} {input.reference:q} {output.difference} --maps {input.maps}"
         " --kind {params.kind} --window-hu {params.window} --method {wildcards.method} --record {output.record}"
         " --study {wildcards.study} --log {log}"
+
+
+rule series:
+    input:
+        volume="<results>/{study}/reconstruct/{method}.nii.gz",
+    output:
+        record="<results>/{study}/series/{method}.json",
+    log:
+        "<logs>/series/{study}_{method}.log",
+    benchmark:
+        "<benchmarks>/series/{study}_{method}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory_of,
+    params:
+        folder=series_folder,
+        kind=kind_of,
+        version=RECONSTRUCT_VERSION,
+    shell:
+        "medidiff series {input.volume} {params.folder:q} --kind {params.kind} --method {wildcards.method} --record {output.record}"
+        " --study {wildcards.study} --log {log}"

@@ -10,6 +10,7 @@ rule page:
         results_of("simulate"),
         results_of("acquire"),
         results_of("reconstruct"),
+        results_of("series"),
         results_of("compare"),
     output:
         page=report(

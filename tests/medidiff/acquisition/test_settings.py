@@ -14,6 +14,7 @@ from medidiff.acquisition.settings import ScanSettings
         ({"source": "chest", "mr": {}}, "source 'chest' is measured as CT alone"),
         ({"source": "mni152", "ct": {}}, "source 'mni152' is measured as MRI alone"),
         ({"dataset": "ct-openkbp", "ct": {}}, "source 'chest' needs no dataset"),
+        ({"ct": {}, "pixel_mm": 14.0}, "pixel_mm of the chest: Input should be less than or equal to 12, found 14.0"),
         ({"ct": {"views": 1}}, "greater than or equal to 2"),
         ({"ct": {"angles": 9}}, "Extra inputs are not permitted"),
     ],

@@ -1,0 +1,44 @@
+"""`medidiff train`: a model from its file of settings, resumed where an earlier call was interrupted."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medidiff.cli.step import log, step
+
+
+def train(
+    file: Annotated[Path, typer.Argument(help="YAML file such as configs/priors/ct-chest.yaml", show_default=False)],
+    models: Annotated[Path, typer.Option(help="where the folder of the model is made")] = Path("models"),
+    work: Annotated[Path | None, typer.Option(help="checkpoints and log; as a rule results/training/NAME")] = None,
+) -> None:
+    """Train a model; call it again after an interruption, and it goes on to the same bytes."""
+    from medidiff.training.settings import read_training
+
+    with step("train", study=file.stem):
+        import torch
+
+        from medidiff.io.prior_files import write_prior
+        from medidiff.training.prior import pack_trained, prepare_prior
+        from medidiff.training.run import run_training
+
+        chosen = read_training(file)
+        torch.set_num_threads(chosen.threads)
+        prepared = prepare_prior(chosen)
+        log.info("%s: %d training images", chosen.name, len(prepared.run.data))
+        trained = run_training(prepared.run, work or Path("results") / "training" / chosen.name, on_line=_tell)
+        gate = chosen.prior.gate
+        if gate is not None and trained.score > gate:
+            log.warning("warning: validation loss %.4f is above the gate %g; train for more steps", trained.score, gate)
+        write_prior(models / chosen.name, pack_trained(chosen, prepared, trained))
+        log.info("%s: validation loss %.4f with %s weights", models / chosen.name, trained.score, trained.weights)
+
+
+def _tell(line: dict) -> None:
+    text = f"step {line['step']} of {line['steps']}, {line['seconds']:.0f} s"
+    if "loss" in line:
+        text += f", loss {line['loss']:.4f}"
+    if "validation" in line:
+        text += ", validation " + " ".join(f"{loss:.3f}" for loss in line["validation"])
+    log.info("%s", text)
