@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from medidiff.acquisition.settings import GENERATED, RawScan, ScanSettings
+from medidiff.acquisition.settings import GENERATED, INSIDE, RawScan, ScanSettings
 from medidiff.config import Config, StudySource
 from medidiff.datasets import locate
 from medidiff.errors import ConfigError
@@ -88,6 +88,11 @@ def is_simulated(config: Config, name: str) -> bool:
     return name in config.studies.scans
 
 
+def has_reference_inside(config: Config, study: Study) -> bool:
+    """Whether raw data hold the reference of a study."""
+    return study.truth == INSIDE and not is_simulated(config, study.study)
+
+
 def solver_settings(config: Config, study: Study, method: str) -> ReconstructSettings:
     """The settings of one method for one study: only what it reads, its seed made of that of the run and of the study's name."""
     section = getattr(config.reconstruct, study.kind)
@@ -141,6 +146,8 @@ def _petct_jobs(config: Config, study: Study, job: Callable[..., Job]) -> Iterat
 
 def _reconstruction_jobs(config: Config, study: Study, job: Callable[..., Job]) -> Iterator[Job]:
     yield job(step := "simulate" if is_simulated(config, study.study) else "acquire", f"{step}/{step}.json")
+    if has_reference_inside(config, study):
+        yield job("reference", "reference/reference.json")
     for method in getattr(config.reconstruct, study.kind).methods:
         yield job("reconstruct", f"reconstruct/{method}.json", method)
         yield job("series", f"series/{method}.json", method)

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from medidiff.errors import ConfigError, DataError
 from medidiff.io.kspace.arrays import read_kspace_array
-from medidiff.io.kspace.fastmri import read_fastmri
+from medidiff.io.kspace.fastmri import read_fastmri, read_fastmri_reference
 from medidiff.io.kspace.ismrmrd_file import read_ismrmrd
 from medidiff.io.measurement import KSpace, Projections, read_measurement
 from medidiff.io.projections.ct_pd_fan import read_ct_pd
-from medidiff.io.projections.lodopab import read_lodopab
+from medidiff.io.projections.lodopab import read_lodopab, read_lodopab_truth
+from medidiff.io.volume import Volume
 
 Reader = Callable[[Path, int], Projections | KSpace]
 
@@ -31,6 +32,12 @@ READERS: dict[str, Reader] = {
 }
 
 
+REFERENCES: dict[str, Callable[[Path, int], Volume | None]] = {
+    "fastmri": lambda path, item: read_fastmri_reference(path),
+    "lodopab": lambda path, item: read_lodopab_truth(path, item),
+}
+
+
 def read_raw(path: Path, *, file_format: str = "auto", item: int = 0) -> Projections | KSpace:
     """The measurement in a file or folder.
 
@@ -45,6 +52,19 @@ def read_raw(path: Path, *, file_format: str = "auto", item: int = 0) -> Project
     if name not in READERS:
         raise ConfigError(f"format {name!r}: expected one of auto, {', '.join(READERS)}.")
     return READERS[name](path, item)
+
+
+def read_reference(path: Path, *, file_format: str, item: int = 0) -> Volume:
+    """The image that comes with raw data, which no solver may see: HU, or magnitude.
+
+    Raises ConfigError for a format that has none, DataError where this file has none.
+    """
+    if file_format not in REFERENCES:
+        raise ConfigError(f"format {file_format!r}: found no reference in it, expected one of {', '.join(REFERENCES)}.")
+    found = REFERENCES[file_format](path, item)
+    if found is None:
+        raise DataError(f"{path.name}: found no reference image in it, expected one. Leave `truth` empty for test files.")
+    return found
 
 
 def _format_of(path: Path) -> str:

@@ -11,6 +11,8 @@ RESULT_VERSION = 1  # raise when the same scan gives other measurements
 
 Format = Literal["auto", "measurement", "array", "lodopab", "ct-pd", "fastmri", "ismrmrd"]
 
+INSIDE = "inside"  # the truth of raw data that hold their reference
+
 GENERATED = ("chest", "mni152")  # sources that need no file of the user
 
 
@@ -103,4 +105,6 @@ class RawScan(Settings):
         "auto", description="auto: .npy and .mat are arrays, a folder is ct-pd, any other file a measurement of ours"
     )
     item: int = Field(0, ge=0, description="of files or folders that hold many (lodopab, ismrmrd): which")
-    truth: str = Field("", description="NIfTI volume to compare with, relative to the path; empty: none")
+    truth: str = Field(
+        "", description="NIfTI volume to compare with, relative to the path; inside: one in the raw data; empty: none"
+    )

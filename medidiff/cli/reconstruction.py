@@ -71,6 +71,28 @@ def acquire(
         steps.finish(this, record, room.RESULT_VERSION, chosen, [raw], [measurement], _facts_of(found), ())
 
 
+def reference(
+    raw: Raw,
+    volume: VolumeFile,
+    file_format: Annotated[str, typer.Option("--format", help="fastmri or lodopab")] = "fastmri",
+    item: Annotated[int, typer.Option(help="of a folder of many samples: which", min=0)] = 0,
+    study: steps.Study = "study",
+    record: steps.Record = None,
+    log_file: steps.Log = None,
+) -> None:
+    """The image that comes with raw data, to compare with."""
+    from medidiff.acquisition import settings as room
+
+    with step("reference", study=study, log_file=log_file) as this:
+        from medidiff.acquisition.raw import read_reference
+        from medidiff.io.nifti import write_nifti
+
+        found = read_reference(raw, file_format=file_format, item=item)
+        write_nifti(found, volume)
+        chosen, numbers = {"format": file_format, "item": item}, {"shape": list(found.grid.shape)}
+        steps.finish(this, record, room.RESULT_VERSION, chosen, [raw], [volume], numbers, ())
+
+
 def reconstruct(
     measurement: Measurement,
     volume: VolumeFile,
@@ -197,9 +219,12 @@ def compare(
         from medidiff.io.maps import read_maps
         from medidiff.io.nifti import read_nifti, write_nifti
         from medidiff.reconstruction.comparison import compare as run
+        from medidiff.reconstruction.comparison import part_on
 
-        x, truth = read_nifti(volume), read_nifti(reference)
+        truth = read_nifti(reference)
+        x = part_on(read_nifti(volume), truth.grid)
         known = read_maps(maps).volumes if maps is not None else {}
+        known = {name: part_on(values, truth.grid) for name, values in known.items()}
         numbers = run(x, truth, kind=kind, window_hu=window_hu, maps=known)
         if difference is not None:
             write_nifti(x.with_array(x.array - truth.array), difference)

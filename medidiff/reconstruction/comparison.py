@@ -7,11 +7,12 @@ from typing import Literal
 import numpy as np
 
 from medidiff.errors import DataError
-from medidiff.io.volume import Volume
+from medidiff.io.volume import Grid, Volume
 from medidiff.metrics.attenuation import body_mask, hu_errors
 from medidiff.metrics.image import PLANES, nmse, psnr, psnr_plane, ssim_fastmri, ssim_wang
 from medidiff.metrics.roughness import tvz_ratio
 
+SAME_VOXELS = 1e-3  # voxels by which places on two grids may differ
 LEAST_SIDE = 11  # pixels that structural similarity needs each way
 
 
@@ -51,6 +52,17 @@ def compare(
     if len(x) > 1:
         numbers["tvz_ratio"] = tvz_ratio(x, truth)
     return numbers | _honesty(x - truth, maps or {}, body)
+
+
+def part_on(volume: Volume, grid: Grid) -> Volume:
+    """The voxels of a volume that lie on a grid which is a part of its own, as challenges crop; the volume where none does."""
+    place = np.linalg.inv(volume.affine) @ grid.affine
+    first = np.round(place[:3, 3]).astype(int)
+    last = first + grid.shape
+    is_part = np.abs(place - np.block([[np.eye(3), first[:, None]], [np.zeros((1, 3)), 1]])).max() < SAME_VOXELS
+    if not is_part or first.min() < 0 or (last > volume.array.shape).any():
+        return volume
+    return Volume(volume.array[tuple(slice(a, b) for a, b in zip(first, last))], grid.affine)
 
 
 def _planes(x: np.ndarray, truth: np.ndarray, top: float, body: np.ndarray | None) -> dict[str, float]:

@@ -17,7 +17,7 @@ from medidiff.report.slices import Shades, difference_scale, grey_scale, slices_
 from medidiff.report.study import Study, number
 from medidiff.report.wording import quantity
 
-STEPS = ("simulate", "acquire", "reconstruct", "series", "compare")
+STEPS = ("simulate", "acquire", "reference", "reconstruct", "series", "compare")
 QUALITY = (
     ("psnr_db", "PSNR (dB)"),
     ("ssim_axial", "SSIM axial"),

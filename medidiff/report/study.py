@@ -13,7 +13,7 @@ from medidiff.record import read_record
 
 # in the order of the workflow
 STEPS = ("phantom", "convert", "truth", "segment", "export", "evaluate", "chromatograph", "elute")
-STEPS += ("simulate", "acquire", "reconstruct", "series", "compare")
+STEPS += ("simulate", "acquire", "reference", "reconstruct", "series", "compare")
 ROOMS = tuple(step for step in STEPS if step not in ("phantom", "truth", "export"))  # folders that hold records
 RESULTS = ("segment", "chromatograph", "elute", "reconstruct")  # steps whose record makes a study done
 STATES = ("failed", "unfinished", "waiting", "rejected", "done")

@@ -24,7 +24,7 @@ def test_a_scan_is_simulated_reconstructed_by_every_method_of_its_kind_and_compa
     assert [method for step, study, method in steps if study == "M" and step == "reconstruct"] == ["tv"]
 
 
-STEPS = ("reconstruct", "compare")
+STEPS = ("reconstruct", "series", "compare")
 
 
 def test_raw_data_without_a_reference_are_not_compared(tmp_path):
@@ -32,6 +32,13 @@ def test_raw_data_without_a_reference_are_not_compared(tmp_path):
     config = configuration(measurements={"K": {"kind": "mr", "path": str(tmp_path / "k.npy")}})
     steps = [job.step for job in plan.jobs(config, plan.studies_of(config))]
     assert "acquire" in steps and "compare" not in steps and "simulate" not in steps
+
+
+def test_an_image_inside_raw_data_is_brought_out_to_be_compared_with(tmp_path):
+    raw = {"kind": "mr", "path": str(tmp_path), "format": "fastmri", "truth": "inside"}
+    config = configuration(measurements={"K": raw})
+    steps = [job.step for job in plan.jobs(config, plan.studies_of(config))]
+    assert steps == ["acquire", "reference", "reconstruct", "series", "compare", "page"]
 
 
 @pytest.mark.parametrize(

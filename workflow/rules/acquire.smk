@@ -47,3 +47,28 @@ rule acquire:
     shell:
         "medidiff acquire {params.folder:q} {output.measurement} --format {params.format:q} --item {params.item}"
         " --record {output.record} --study {wildcards.study} --log {log}"
+
+
+rule reference:
+    input:
+        source_of,
+    output:
+        reference="<results>/{study}/reference/reference.nii.gz",
+        record="<results>/{study}/reference/reference.json",
+    log:
+        "<logs>/reference/{study}.log",
+    benchmark:
+        "<benchmarks>/reference/{study}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory_of,
+    params:
+        folder=folder_of,
+        format=format_of,
+        item=item_of,
+        version=ACQUIRE_VERSION,
+    shell:
+        "medidiff reference {params.folder:q} {output.reference} --format {params.format:q} --item {params.item}"
+        " --record {output.record} --study {wildcards.study} --log {log}"

@@ -140,10 +140,14 @@ def measurement_of(wildcards):
 
 
 def reference_of(wildcards):
-    """The simulated object, or the volume that the study table names."""
+    """The simulated object, the image inside raw data, or the volume that the study table names."""
     study = STUDIES[wildcards.study]
     if plan.is_simulated(CONFIG, wildcards.study):
         return f"{CONFIG.folder('results')}/{wildcards.study}/simulate/reference.nii.gz"
+    if plan.has_reference_inside(CONFIG, study):
+        return (
+            f"{CONFIG.folder('results')}/{wildcards.study}/reference/reference.nii.gz"
+        )
     path = Path(study.path)
     return str((path if path.is_dir() else path.parent) / study.truth)
 

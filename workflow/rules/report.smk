@@ -9,6 +9,7 @@ rule page:
         results_of("elute"),
         results_of("simulate"),
         results_of("acquire"),
+        results_of("reference"),
         results_of("reconstruct"),
         results_of("series"),
         results_of("compare"),

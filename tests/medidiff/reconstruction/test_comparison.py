@@ -7,7 +7,7 @@ import pytest
 
 from medidiff.errors import DataError
 from medidiff.io.volume import Volume
-from medidiff.reconstruction.comparison import compare
+from medidiff.reconstruction.comparison import compare, part_on
 
 AFFINE = np.array([[1.4, -0.5, 0.2, -9.0], [0.4, 1.9, 0.0, 3.0], [0.0, 0.3, 3.0, 5.0], [0.0, 0.0, 0.0, 1.0]])
 
@@ -71,3 +71,13 @@ def test_another_grid_is_refused():
     moved[0, 3] += 0.5
     with pytest.raises(DataError, match=r"found different grids, expected one within 0.001 mm"):
         compare(Volume(truth.array, moved), truth, kind="ct")
+
+
+def test_the_middle_that_a_challenge_keeps_is_cut_out_and_another_grid_is_left_alone():
+    whole = reference()
+    affine = AFFINE.copy()
+    affine[:3, 3] += AFFINE[:3, :3] @ (3, 2, 1)
+    part = part_on(whole, Volume(np.zeros((10, 12, 11)), affine).grid)
+    np.testing.assert_array_equal(part.array, whole.array[3:13, 2:14, 1:12])
+    affine[0, 3] += 0.4
+    assert part_on(whole, Volume(np.zeros((10, 12, 11)), affine).grid) is whole
