@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 
 from torch import Tensor
 
@@ -35,6 +35,15 @@ class Card:
     asymmetry: tuple[float, ...] = ()  # |J - J^T| / |J| per bin: above .1, rules that need the Jacobian are unsafe
     hallucination_window: tuple[float, float] | None = None  # noise levels where modes have separated
     scores: dict[str, float] | None = None  # of the task, on held-out data
+    title: str = ""  # what the images are
+    data: tuple[dict, ...] = ()  # of each data set: name, title, licence, citation
+    split: dict = field(default_factory=dict)  # of each data set: names that were trained on, held out, measured on
+    training: dict = field(default_factory=dict)  # settings of the run, as its file gives them
+    weights: str = ""  # which of the last step: raw, or ema-{width}
+    validation_loss: float | None = None  # weighted mean squared error, averaged over the levels of the training
+    hours: float | None = None  # on the processor it was trained on
+    history: str = ""  # what a run with these settings would do otherwise
+    not_for: str = ""  # what it must not be used for
 
     @property
     def limits(self) -> Limits:
@@ -88,9 +97,9 @@ def read_card(text: str) -> Card:
         content = json.loads(text)
     except ValueError as error:
         raise DataError(f"card.json is not JSON ({error}); fetch the prior again") from error
-    known = {field.name for field in fields(Card)}
-    optional = {"level_edges", "loss", "gate", "asymmetry", "hallucination_window", "scores"}
-    missing, unknown = sorted(known - optional - content.keys()), sorted(content.keys() - known)
+    known = {f.name for f in fields(Card)}
+    needed = {f.name for f in fields(Card) if f.default is MISSING and f.default_factory is MISSING}
+    missing, unknown = sorted(needed - content.keys()), sorted(content.keys() - known)
     if missing or unknown:
         raise DataError(
             f"card.json: missing keys {missing}, unknown keys {unknown}; it was written by another version, train again"

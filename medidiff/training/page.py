@@ -1,0 +1,79 @@
+"""The card of a prior as a page for people: what it is, what it was made of, how good it is, what it is not for."""
+
+from collections.abc import Mapping
+
+from medidiff.diffusion.card import Card
+
+
+def model_page(card: Card) -> str:
+    """The page in Markdown, the same text for the same card."""
+    low, high = card.trained_range
+    sections = [
+        f"# {card.name}",
+        f"{card.title}.",
+        "A denoiser of slices for reconstruction under constraints (`reconstruct.ct.prior` or `reconstruct.mr.prior`), trained "
+        f"by `medidiff train configs/priors/{card.name}.yaml`. This page is written from `card.json`.",
+        "## Not for",
+        f"{card.not_for}",
+        "## What it knows",
+        _table(
+            {
+                "images": f"{card.channels} channel{'s' if card.channels > 1 else ''}, "
+                f"sides a multiple of {card.multiple}, -1 and 1 stand for {card.window[0]:g} and {card.window[1]:g} {card.units}",
+                "noise levels": f"{low:.3g} to {high:.3g} network units",
+                "standard deviation of the images": f"{card.sd:g} network units",
+                "network": _network(card),
+            }
+        ),
+        "## Data",
+        *(_source(source) for source in card.data),
+        *(_split(name, names) for name, names in card.split.items()),
+        "## Training",
+        _table(
+            {
+                "steps": f"{card.steps}",
+                "batch": f"{card.training.get('batch', '')}",
+                "learning rate": f"{card.training.get('learning_rate', '')} to {card.training.get('final_rate', '')}, cosine",
+                "arithmetic": f"float32, {card.threads} thread{'s' if card.threads > 1 else ''}",
+                "hours": f"{card.hours:g}",
+                "weights": card.weights,
+                "seed": f"{card.seed}",
+                "versions": ", ".join(f"{name} {version}" for name, version in sorted(card.versions.items())),
+            }
+        ),
+        *([card.history] if card.history else []),
+        "## How well it denoises images that it was not trained on",
+        f"Weighted mean squared error over the noise levels of the training: **{card.validation_loss:.4f}** (1 for a network "
+        "that knows nothing). Per noise level, with its squared error over that of the best linear denoiser, which is below 1 "
+        "where the network is worth using:",
+        _losses(card),
+        f"Weights: SHA-256 `{card.weights_sha256}`.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _network(card: Card) -> str:
+    n = card.network
+    widths = ", ".join(str(n["width"] * m) for m in n["multipliers"])
+    return f"2-D U-Net, features {widths}, {n['blocks']} block(s) per resolution, space-to-depth {n['stem']}"
+
+
+def _source(source: Mapping) -> str:
+    lines = [f"- **{source['name']}**: {source['title']}. Licence: {source['licence']}."]
+    return "\n".join([*lines, *(f"  {citation}." for citation in source["citation"])])
+
+
+def _split(name: str, names: Mapping) -> str:
+    words = {"train": "trained on", "validation": "validation loss on", "held_out": "never trained on"}
+    parts = [f"{words[part]} {len(found)}: {', '.join(found)}" for part, found in names.items() if found]
+    return f"- {name}: " + "; ".join(parts) + "."
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def _losses(card: Card) -> str:
+    bins = zip(card.level_edges[:-1], card.level_edges[1:], card.loss, card.gate, strict=True)
+    rows = [f"| {low:g} to {high:g} | {loss:.4f} | {gate:.3f} |" for low, high, loss, gate in bins]
+    return "\n".join(["| noise level | loss | over linear |", "| --- | --- | --- |", *rows])
