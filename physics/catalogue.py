@@ -9,6 +9,10 @@ from torch import Tensor
 from physics.ct.fan import FanBeam
 from physics.ct.grid import Grid, arc
 from physics.ct.parallel import ParallelBeam
+from physics.mri.cartesian import CartesianMRI
+from physics.mri.masks import uniform1d
+from physics.mri.nonuniform import NonCartesianMRI
+from physics.mri.trajectory import radial
 from physics.operator import LinearOperator, Stacked
 
 
@@ -33,6 +37,10 @@ def catalogue() -> dict[str, Example]:
     return {
         "parallel beam": _parallel_beam(),
         "fan beam": _fan_beam(),
+        "cartesian MRI": _cartesian_mri(),
+        "cartesian MRI of slices": _cartesian_mri_of_slices(),
+        "cartesian MRI lines": _cartesian_mri_lines(),
+        "non-cartesian MRI": _noncartesian_mri(),
         "rows": _rows(),
         "composed": _composed(),
         "stacked": _stacked(),
@@ -92,3 +100,58 @@ def _stacked() -> Example:
     whole = _parallel_beam()
     parts = Stacked((whole.operator.subset((3, 1)), whole.operator.subset((5,))))
     return Example(parts, whole.x, whole.expected[:, [3, 1, 5]], whole.tolerance)
+
+
+SLICE = (21, 24)
+SHIFTS = (-2, 1)  # of the k-space of each coil, samples
+GAINS = (0.6, 0.8j)
+PLACE = (1.3, -2.2)  # of the object, pixels from the centre along rows and columns
+SIZE = 1.9  # standard deviation of the object, pixels
+
+
+def _object() -> Tensor:
+    """exp(-|r - PLACE|^2 / (2 SIZE^2)) on the pixels of SLICE: (row, column)."""
+    row, column = (torch.arange(size, dtype=torch.float64) - size // 2 for size in SLICE)
+    squared = (row[:, None] - PLACE[0]) ** 2 + (column - PLACE[1]) ** 2
+    return torch.exp(-squared / (2 * SIZE**2)).to(torch.complex128)
+
+
+def _waves() -> Tensor:
+    """Maps GAINS exp(2 pi i SHIFTS n' / N) along the columns: (coil, row, column); each moves k-space by whole samples."""
+    column = (torch.arange(SLICE[1], dtype=torch.float64) - SLICE[1] // 2) / SLICE[1]
+    waves = [gain * torch.exp(2j * math.pi * shift * column) for gain, shift in zip(GAINS, SHIFTS)]
+    return torch.stack(waves)[:, None, :].expand(-1, SLICE[0], -1)
+
+
+def _object_kspace(row_rad: Tensor, column_rad: Tensor) -> Tensor:
+    """Its transform at points in rad per pixel:  2 pi SIZE^2 / sqrt(M N) exp(-SIZE^2 |k|^2 / 2 - i k PLACE)."""
+    decay = torch.exp(-(SIZE**2) * (row_rad**2 + column_rad**2) / 2)
+    turn = torch.exp(-1j * (row_rad * PLACE[0] + column_rad * PLACE[1]))
+    return 2 * math.pi * SIZE**2 / math.sqrt(math.prod(SLICE)) * decay * turn
+
+
+def _cartesian_mri() -> Example:
+    mask = torch.from_numpy(uniform1d(SLICE, acceleration=2, calibration_lines=6, seed=0).mask)
+    row, column = (torch.arange(size, dtype=torch.float64) - size // 2 for size in SLICE)
+    row_rad = 2 * math.pi * row[:, None] / SLICE[0]
+    coils = [gain * _object_kspace(row_rad, 2 * math.pi * (column - shift) / SLICE[1]) for gain, shift in zip(GAINS, SHIFTS)]
+    return Example(CartesianMRI(mask, _waves()), _object(), mask * torch.stack(coils), tolerance=1e-5)
+
+
+def _cartesian_mri_of_slices() -> Example:
+    one = _cartesian_mri()
+    stack = CartesianMRI(one.operator.mask, torch.stack([_waves(), _waves().flip(0)]))
+    return Example(stack, torch.stack([one.x, 2j * one.x]), torch.stack([one.expected, 2j * one.expected.flip(0)]), one.tolerance)
+
+
+def _cartesian_mri_lines() -> Example:
+    whole = _cartesian_mri()
+    return Example(whole.operator.subset((13, 2, 11)), whole.x, whole.expected[..., [13, 2, 11]], whole.tolerance)
+
+
+def _noncartesian_mri() -> Example:
+    spokes = radial(7, 20)
+    shifts = torch.tensor(SHIFTS, dtype=torch.float64)[:, None, None] * 2 * math.pi / SLICE[1]
+    gains = torch.tensor(GAINS, dtype=torch.complex128)[:, None, None]
+    expected = gains * _object_kspace(spokes[..., 0], spokes[..., 1] - shifts)
+    return Example(NonCartesianMRI(spokes, _waves()), _object(), expected, tolerance=1e-5)
