@@ -12,7 +12,6 @@ from medidiff.io.dicom.fields import number as public_number
 from medidiff.io.dicom.fields import text, value, whole
 from medidiff.io.dicom.index import Instance, index_folder
 from medidiff.io.dicom.pixels import stored_frames
-from medidiff.io.dicom.source import read_source
 from medidiff.io.projections.ct_pd_fields import has_field, number, numbers, words
 from medidiff.io.projections.ct_pd_scan import SUBSCANS, Scan
 
@@ -56,6 +55,7 @@ def read_scan(folder: Path) -> Scan:
         water_per_mm=number(first, "WaterAttenuationCoefficient", name=name, default=0.0192),
         position=text(first, "PatientPosition") or "HFS",
         field_mm=public_number(first, "DataCollectionDiameter", name=name) if value(first, "DataCollectionDiameter") else 0.0,
+        rescale=np.array([_rescale(one.header, name=one.name) for one in instances]),
         paths=tuple(one.path for one in instances),
     )
     _check_distances(scan, name=name)
@@ -78,19 +78,13 @@ def read_views(scan: Scan, views: Sequence[int]) -> np.ndarray:
         )
     found = np.empty((len(views), rows, columns), dtype=np.float32)
     for place, view in enumerate(views):
-        path = scan.paths[view]
-        header, stored = _pixels(path)
-        slope = public_number(header, "RescaleSlope", name=path.name)
-        values = slope * stored + public_number(header, "RescaleIntercept", name=path.name)
-        found[place] = values.T if stored.shape == (columns, rows) else values
+        path, (slope, intercept) = scan.paths[view], scan.rescale[view]
+        frames = list(stored_frames(path, name=path.name))
+        if len(frames) != 1:
+            raise DataError(f"{path.name}: NumberOfFrames: found {len(frames)}, expected one view in each file. {_COPY}")
+        values = slope * frames[0] + intercept
+        found[place] = values.T if values.shape == (columns, rows) else values
     return found
-
-
-def _pixels(path: Path) -> tuple[Dataset, np.ndarray]:
-    frames = list(stored_frames(path, name=path.name))
-    if len(frames) != 1:
-        raise DataError(f"{path.name}: NumberOfFrames: found {len(frames)}, expected one view in each file. {_COPY}")
-    return read_source(path, name=path.name).header, frames[0]
 
 
 def _in_order(folder: Path) -> list[Instance]:
@@ -164,6 +158,10 @@ def _trajectory(header: Dataset, *, name: str) -> tuple[float, ...]:
     shifts = ("SourceAngularPositionShift", "SourceAxialPositionShift", "SourceRadialDistanceShift")
     where = [number(header, f"DetectorFocalCenter{field}", name=name) for field in centre]
     return *where, *(number(header, field, name=name, default=0.0) for field in shifts)
+
+
+def _rescale(header: Dataset, *, name: str) -> tuple[float, float]:
+    return public_number(header, "RescaleSlope", name=name), public_number(header, "RescaleIntercept", name=name)
 
 
 def _photons(instances: Sequence[Instance], columns: int) -> np.ndarray | None:

@@ -29,6 +29,7 @@ class Scan:
     water_per_mm                      attenuation of water
     position                          PatientPosition; HFS where the file is silent
     field_mm                          diameter of what was measured; 0: unknown
+    rescale        (view, 2)          slope and intercept of the stored numbers, of a scan that was read
 
         focal centre = (-rho sin phi, rho cos phi, z),   focal spot the same with the shifts added to phi, z and rho
     """
@@ -47,6 +48,7 @@ class Scan:
     water_per_mm: float = 0.0192
     position: str = "HFS"
     field_mm: float = 0.0
+    rescale: np.ndarray | None = None
     paths: tuple[Path, ...] = field(default=(), repr=False)  # in the order of the views
 
     @cached_property

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from medidiff.errors import DataError
-from medidiff.io.atomic import atomic_path
+from medidiff.io.atomic_folder import atomic_folder
 from medidiff.io.projections.ct_pd_fields import CREATORS, FIELDS, tag_of
 from medidiff.io.projections.ct_pd_scan import Scan
 
@@ -17,10 +17,11 @@ LEVELS = 65535
 
 
 def write_ct_pd(scan: Scan, views: np.ndarray, folder: Path) -> float:
-    """Write one file for each view and return the quantum, the line integral between two stored numbers.
+    """Write one file for each view, all or nothing, and return the quantum: the line integral between two stored numbers.
 
     scan      geometry; its paths are not looked at
     views     (view, row, column) line integrals, rows and columns in the order of the format
+    folder    `00001.dcm` and so on; an earlier scan of ours there is replaced
 
     Every value comes back within half a quantum. Equal content gives equal files. Raises DataError where the shapes differ or
     a value is not finite.
@@ -35,12 +36,12 @@ def write_ct_pd(scan: Scan, views: np.ndarray, folder: Path) -> float:
     low = float(f"{low:.9g}")
     stored = np.clip(np.round((views - low) / quantum), 0, LEVELS).astype("<u2")
     seed = hashlib.sha256(stored.tobytes() + scan.phi_rad.tobytes() + scan.z_mm.tobytes()).hexdigest()
-    for view in range(len(views)):
-        dataset = _view(scan, view, seed)
-        dataset.RescaleIntercept, dataset.RescaleSlope = f"{low:.9g}", f"{quantum:.9g}"
-        dataset.PixelData = np.ascontiguousarray(stored[view].T).tobytes()
-        with atomic_path(Path(folder) / f"1-{view + 1:05d}.dcm") as temporary:
-            dataset.save_as(temporary, enforce_file_format=True)
+    with atomic_folder(folder, pattern="[0-9][0-9][0-9][0-9][0-9].dcm") as temporary:
+        for view in range(len(views)):
+            dataset = _view(scan, view, seed)
+            dataset.RescaleIntercept, dataset.RescaleSlope = f"{low:.9g}", f"{quantum:.9g}"
+            dataset.PixelData = np.ascontiguousarray(stored[view].T).tobytes()
+            dataset.save_as(temporary / f"{view + 1:05d}.dcm", enforce_file_format=True)
     return quantum
 
 
