@@ -95,7 +95,7 @@ def solve(passes: Passes, fields: Fields, system: System, *, iterations: int) ->
             break
         curvature, pp, qq = passes.total(_curvature, fields, system)
         least = ROUNDING * (pp * qq) ** 0.5
-        if curvature < -least:
+        if not curvature >= -least:
             raise NumericsError(
                 f"the step towards the data broke down: found p^T H p = {curvature:.3g}, expected more than 0. "
                 f"The operator and its adjoint do not match: use the exact transpose."
