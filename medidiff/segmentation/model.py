@@ -24,15 +24,21 @@ class MaskCard:
     network: dict  # arguments of UNetShape
     conditioning: dict  # arguments of Conditioning: modalities, spacing, windows
     weights_sha256: str
+    title: str = ""  # what it finds, in one line
     neighbours: int = 0  # slices beside each that a network of slices sees
     patch: tuple[int, int, int] = (48, 48, 48)  # voxels of a training patch
     single_lesion: bool = False  # every study of the training had one lesion: the mask is its largest part
     lambda_range: tuple[float, float] = (LAMBDA_MIN, LAMBDA_MAX)  # levels of training
-    training: dict = field(default_factory=dict)  # objective, steps, batch, hours, seed, start, versions
+    training: dict = field(default_factory=dict)  # settings
+    steps: int = 0  # updates of the weights
+    weights: str = ""  # which of the run's weights: raw, or ema-{width}
+    hours: float = 0.0  # of the run
+    versions: dict = field(default_factory=dict)  # of the packages
+    history: str = ""  # what happened to the run that its settings do not tell
     data: tuple[dict, ...] = ()  # of each data set: title, licence, citation, files with their SHA-256
     split: dict = field(default_factory=dict)  # names of the studies: train, validation
     scores: dict = field(default_factory=dict)  # on the validation studies, and how settings were chosen
-    limits: str = ""  # what the model is not for
+    not_for: str = ""  # what it must not be used for
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,11 @@
-"""A training run of a mask model: from settings and patients to what the engine's loop needs, and from its end to a model."""
+"""A training run of a mask model: from settings and patients to what the engine's loop needs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from medidiff.diffusion.checkpoint import Checkpoint
 from medidiff.diffusion.networks.unet import UNet, UNetShape
 from medidiff.diffusion.objectives import Objective
 from medidiff.diffusion.train import Training
@@ -14,7 +13,6 @@ from medidiff.errors import ConfigError
 from medidiff.io.resample import resample_to
 from medidiff.io.volume import Volume
 from medidiff.segmentation.conditioning import Conditioning, conditions, network_grid
-from medidiff.segmentation.model import MaskCard, pack_model
 from medidiff.segmentation.objectives import Calibrated, Overlap, Plain, initial_bias
 from medidiff.segmentation.patches import Patches, Patient
 from medidiff.segmentation.training_settings import MaskTraining
@@ -91,24 +89,5 @@ def objective_of(settings: MaskTraining) -> Objective:
 
 def training_of(settings: MaskTraining) -> Training:
     """The numbers of the engine's loop."""
-    names = ("steps", "batch", "learning_rate", "final_rate", "warmup", "weight_decay", "seed", "save_every")
-    return Training(
-        **{name: getattr(settings, name) for name in names}, ema_widths=(settings.average / 2, settings.average), look_every=10**9
-    )
-
-
-def pack_trained(settings: MaskTraining, checkpoint: Checkpoint, card: Mapping[str, object]) -> dict[str, bytes]:
-    """The averaged weights of a finished run as a model's files.
-
-    card   the entries of `MaskCard` that settings do not know: name, data, split, scores, limits, hours in `training`
-    """
-    made = MaskCard(
-        kind=settings.kind,
-        network=asdict(shape_of(settings)),
-        conditioning=settings.input.model_dump(),
-        weights_sha256="",
-        neighbours=settings.network.neighbours,
-        patch=(settings.patch,) * 3,
-        **card,
-    )
-    return pack_model(made, checkpoint.averages[settings.average])
+    names = ("steps", "batch", "learning_rate", "final_rate", "warmup", "weight_decay", "ema_widths", "seed", "save_every")
+    return Training(**{name: getattr(settings, name) for name in names}, look_every=settings.steps)

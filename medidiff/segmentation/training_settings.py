@@ -1,10 +1,23 @@
-"""Settings of training a mask model, as a file of configs/priors says them."""
+"""Settings of training a mask model, as a file of configs/priors says them; standard library and pydantic only."""
 
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from medidiff.settings import Settings
+
+
+class MaskPatients(Settings):
+    """Patients of a public set, one folder each."""
+
+    dataset: str = Field(description="public data set of PET/CT with lesion masks")
+    ct: str = Field("ct.nii.gz", description="CT in HU, in each folder")
+    pet: str = Field("pet_suv.nii.gz", description="PET in SUV")
+    mask: str = Field("gtv_ct.nii.gz", description="lesions, 0 and 1, on any grid")
+    held_out: tuple[str, ...] = Field(
+        (), description="patients that are never trained on; they choose among averages of the weights"
+    )
+    single_lesion: bool = Field(False, description="every patient has one lesion, so that masks are their largest part")
 
 
 class InputSettings(Settings):
@@ -37,6 +50,7 @@ class MaskTraining(Settings):
     """How a mask model is trained."""
 
     kind: Literal["diffusion", "unet"] = Field("diffusion", description="diffusion, or the same network without it")
+    patients: MaskPatients = Field(description="who is learned from")
     objective: Literal["calibrated", "overlap"] = Field(
         "overlap", description="of diffusion: calibrated probabilities, or overlap in few steps"
     )
@@ -56,7 +70,7 @@ class MaskTraining(Settings):
     weight_decay: float = Field(1e-4, ge=0, description="of AdamW")
     seed: int = Field(0, ge=0, description="of weights, patches and levels")
     save_every: int = Field(250, ge=1, description="steps between checkpoints")
-    average: float = Field(0.1, gt=0, lt=0.3, description="relative width of the average of the weights that is kept")
+    ema_widths: tuple[float, ...] = Field((0.05, 0.1), description="relative widths of the averages of the weights")
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Self:
@@ -65,3 +79,14 @@ class MaskTraining(Settings):
         if self.kind == "unet" and self.start:
             raise ValueError("start is for diffusion models; a plain model starts from nothing")
         return self
+
+
+class MaskFile(Settings):
+    """One trained model that segments."""
+
+    name: str = Field(pattern="^[a-z0-9-]+$", description="folder of the model")
+    title: str = Field(min_length=1, description="what it finds, in one line")
+    not_for: str = Field(min_length=1, description="what it must not be used for")
+    threads: int = Field(1, ge=1, le=64, description="of the processor; another number may change the last bits")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where it is trained")
+    mask: MaskTraining = Field(description="how it is trained")

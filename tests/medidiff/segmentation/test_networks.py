@@ -10,7 +10,7 @@ from torch import nn
 
 from medidiff.diffusion.networks.unet import UNet, UNetShape
 from medidiff.errors import ConfigError, DataError
-from medidiff.io.model_files import read_model_files, write_model_files
+from medidiff.io.prior_files import read_prior, write_prior
 from medidiff.io.resample import resample_to
 from medidiff.io.slab_file import slab_store
 from medidiff.io.volume import Grid, Volume
@@ -180,7 +180,7 @@ def test_memory_is_planned_before_it_is_taken():
 
 @pytest.mark.parametrize(("method", "grid"), [("diffusion", "pet"), ("diffusion", "ct"), ("unet", "ct")])
 def test_a_trained_folder_segments_a_study(tmp_path, method, grid):
-    write_model_files(tmp_path, files(kind=method))
+    write_prior(tmp_path, files(kind=method))
     settings = SegmentSettings(
         grid=grid,
         threshold=0.6,
@@ -204,7 +204,7 @@ def test_a_model_of_single_lesions_keeps_the_largest_part_and_says_what_it_left_
     for single in (False, True):
         chosen = replace(plain, card=replace(plain.card, single_lesion=single))
         monkeypatch.setattr("medidiff.segmentation.model.assemble_model", lambda files, chosen=chosen, **_: chosen)
-        monkeypatch.setattr("medidiff.segmentation.task.read_model_files", lambda folder: {})
+        monkeypatch.setattr("medidiff.segmentation.task.read_prior", lambda folder: {})
         masks.append(segment(ct, pet, method="unet"))
     both, one = masks
     assert both.numbers["lesions"] == 2 and one.numbers["lesions"] == 1
@@ -236,8 +236,8 @@ def test_a_model_that_does_not_fit_its_card_is_refused_before_anything_is_comput
 
 def test_damaged_and_missing_models_are_named(tmp_path):
     whole = files()
-    with pytest.raises(DataError, match=r"has no model\.safetensors"):
-        read_model_files(tmp_path)
+    with pytest.raises(DataError, match=r"has no model.safetensors and no card"):
+        read_prior(tmp_path)
     altered = whole["model.safetensors"][:-4] + bytes(4)
     with pytest.raises(DataError, match="its card says"):
         assemble_model({**whole, "model.safetensors": altered}, kind="diffusion")
@@ -245,5 +245,5 @@ def test_damaged_and_missing_models_are_named(tmp_path):
         assemble_model({**whole, "card.json": b"{"}, kind="diffusion")
     with pytest.raises(DataError, match=r"missing keys \['kind', 'name', 'network', 'weights_sha256'\], unknown keys \['x'\]"):
         assemble_model({**whole, "card.json": b'{"x": 1, "conditioning": {}}'}, kind="diffusion")
-    write_model_files(tmp_path, whole)
-    assert read_model_files(tmp_path) == whole
+    write_prior(tmp_path, whole)
+    assert read_prior(tmp_path) == whole

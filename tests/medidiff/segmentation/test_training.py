@@ -1,6 +1,8 @@
 """Patches, their variations, and what a mask model is trained to do."""
 
+import json
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from medidiff.io.volume import Volume
 from medidiff.segmentation.augmentation import Augmentation
 from medidiff.segmentation.conditioning import FILL, Conditioning
 from medidiff.segmentation.denoiser import LAMBDA_MIN, SIGMA_MAX, SIGMA_MIN, MaskDenoiser
-from medidiff.segmentation.model import assemble_model
+from medidiff.segmentation.model import MaskCard, assemble_model, pack_model
 from medidiff.segmentation.objectives import (
     RECYCLED,
     START,
@@ -26,15 +28,20 @@ from medidiff.segmentation.objectives import (
     cross_entropy,
     dice_loss,
     draw_levels,
+    initial_bias,
     recycle,
 )
 from medidiff.segmentation.patches import Patches, Patient, as_items
 from medidiff.segmentation.planes import neighbourhood
-from medidiff.segmentation.training import as_patient, pack_trained, prepare_run
+from medidiff.segmentation.training import as_patient, prepare_run
 from medidiff.segmentation.training_settings import MaskTraining
 
 BOTH = Conditioning()
 STILL = Augmentation(rotation_deg=0, scale=(1, 1), flips=False, pet_gain=0, ct_shift=0, ct_noise=0)
+
+
+def asked(**changes):
+    return MaskTraining.model_validate_json(json.dumps({"patients": {"dataset": "petct-sts"}, **changes}))
 
 
 def patient(shape=(20, 24, 28), *, seed=1):
@@ -152,29 +159,20 @@ def items(share=0.2, count=24):
     return {"x0": x0, "condition": torch.zeros(count, 2, 6, 6, 6)}
 
 
-def minimiser(objective):
-    network = Constant()
-    optimizer = torch.optim.LBFGS([network.logit], max_iter=25)
-
-    def closure():
-        optimizer.zero_grad()
-        loss = objective(items(), MaskDenoiser(network), Noise(2))
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    return float(torch.sigmoid(network.logit.detach()))
+def pull(objective):
+    """Derivative of the loss by the one logit of all voxels, where that says the true share."""
+    network = Constant(initial_bias(float((items()["x0"] > 0).float().mean())))
+    objective(items(), MaskDenoiser(network), Noise(2)).backward()
+    return float(network.logit.grad)
 
 
 def test_the_calibrated_objective_is_least_at_the_true_probability():
-    share = float((items()["x0"] > 0).float().mean())
-    assert minimiser(Calibrated()) == pytest.approx(share, abs=1e-3)
+    assert pull(Calibrated()) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_overlap_objective_says_more_than_the_probability():
     # Dice is no proper score: what it makes of doubt must not be read as a probability
-    share = float((items()["x0"] > 0).float().mean())
-    assert minimiser(Overlap(at_start=1.0, recycled=0.0)) > share + 0.02
+    assert pull(Overlap(at_start=1.0, recycled=0.0)) < -0.02
 
 
 def test_cross_entropy_and_dice_of_known_logits():
@@ -199,10 +197,10 @@ def test_a_few_steps_of_training_lower_the_loss(objective):
     network = UNet(UNetShape(dims=3, channels=1, condition=2, width=8, multipliers=(1, 2), stem=2), seed=1)
     patches = Patches([patient()], BOTH, size=(8, 8, 8), augmentation=STILL)
     losses = []
-    settings = Training(steps=40, batch=2, learning_rate=3e-3, warmup=5, look_every=10**9, save_every=10**9)
+    settings = Training(steps=24, batch=2, learning_rate=5e-3, warmup=5, look_every=10**9, save_every=10**9)
     session = Session(on_step=lambda progress: losses.append(progress.loss))
     train(network, patches, objective=objective, adapter=MaskDenoiser, settings=settings, session=session)
-    assert sum(losses[-10:]) < 0.7 * sum(losses[1:11])
+    assert sum(losses[-6:]) < 0.8 * sum(losses[1:7])
 
 
 @pytest.mark.parametrize(
@@ -218,18 +216,26 @@ def test_a_few_steps_of_training_lower_the_loss(objective):
 @pytest.mark.parametrize("kind", ["unet", "diffusion"])
 def test_every_model_of_the_ablation_trains_and_comes_back_from_its_files(changes, channels, kind):
     tiny = {"network": {"width": 8, "multipliers": [1, 2]}, **changes}
-    settings = MaskTraining.model_validate({"kind": kind, "steps": 1, "patch": 16, "warmup": 0, "save_every": 1, **tiny})
+    settings = asked(kind=kind, steps=1, patch=16, warmup=0, save_every=1, **tiny)
     known = patient()
     run = prepare_run(settings, [Patient(known.condition[: len(settings.input.modalities)], known.mask)])
     checkpoint = train(run.network, run.data, objective=run.objective, adapter=MaskDenoiser, settings=run.training)
-    model = assemble_model(pack_trained(settings, checkpoint, {"name": "tiny"}), kind=kind)
+    made = MaskCard(
+        "tiny",
+        kind,
+        asdict(run.network.shape),
+        settings.input.model_dump(),
+        "",
+        neighbours=settings.network.neighbours,
+    )
+    model = assemble_model(pack_model(made, checkpoint.averages[0.1]), kind=kind)
     assert run.network.shape.condition == channels
     found = model.network(torch.zeros(1, 1, 16, 16, 8), torch.zeros(1), torch.zeros(1, len(settings.input.modalities), 16, 16, 8))
     assert found.shape == (1, 1, 16, 16, 8)
 
 
 def test_a_diffusion_run_may_start_from_a_plain_model():
-    settings = MaskTraining(start="plain", network={"width": 8, "multipliers": (1, 2)})
+    settings = asked(start="plain", network={"width": 8, "multipliers": [1, 2]})
     plain = UNet(prepare_run(settings.model_copy(update={"start": ""}), []).network.shape, seed=3)
     run = prepare_run(settings, [], plain=plain.state_dict())
     assert torch.equal(run.network.last.weight, plain.last.weight)
@@ -255,4 +261,4 @@ def test_impossible_trainings_are_refused():
         ({"network": {"neighbours": 1}}, "neighbours are for dims 2"),
     ):
         with pytest.raises(ValueError, match=message):
-            MaskTraining.model_validate(wrong)
+            asked(**wrong)

@@ -1,0 +1,98 @@
+"""A model that segments, from the file of its settings to its folder."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from medidiff.errors import ConfigError
+from medidiff.io.nifti import write_nifti
+from medidiff.io.prior_files import read_prior, write_prior
+from medidiff.io.volume import Volume
+from medidiff.segmentation.model import assemble_model
+from medidiff.segmentation.training_settings import MaskFile, MaskPatients
+from medidiff.training import mask as module
+from medidiff.training.mask import pack_mask, prepare_mask, split_of
+from medidiff.training.run import run_training
+
+FILES = sorted((Path(__file__).parents[3] / "configs" / "priors").glob("petct-*.yaml"))
+VALIDATION = ["STS_004", "STS_011", "STS_019", "STS_026", "STS_034", "STS_041", "STS_049"]
+
+
+def read(path):
+    return MaskFile.model_validate_json(json.dumps(yaml.safe_load(path.read_text())))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_file_names_its_model_and_keeps_the_seven_patients_out(path):
+    file = read(path)
+    split = split_of(file.mask.patients)
+    assert file.name == path.stem
+    assert split["validation"] == VALIDATION and len(split["train"]) == 27
+    assert not set(split["train"]) & set(VALIDATION)
+
+
+def test_a_patient_that_the_set_lacks_is_named():
+    with pytest.raises(ConfigError, match="petct-sts has no STS_003"):
+        split_of(MaskPatients(dataset="petct-sts", held_out=("STS_003",)))
+
+
+@pytest.fixture
+def patients(tmp_path, monkeypatch):
+    """Two patients to train on and one held out, on disk; the catalogue's own names."""
+    folder = tmp_path / "set"
+    affine = np.diag([-4.0, -4.0, 4.0, 1.0])
+    for number, name in enumerate(("STS_001", "STS_002", "STS_004")):
+        noise = np.random.default_rng(number).normal(size=(20, 20, 20))
+        mask = np.zeros((20, 20, 20), np.uint8)
+        mask[6:12, 6:12, 6:12] = 1
+        write_nifti(Volume((40 + 20 * noise).astype(np.float32), affine), folder / name / "ct.nii.gz")
+        write_nifti(Volume((1 + 6 * mask + 0.1 * noise).astype(np.float32), affine), folder / name / "pet_suv.nii.gz")
+        write_nifti(Volume(mask, affine), folder / name / "gtv_ct.nii.gz")
+    monkeypatch.setattr(module, "locate", lambda name, subset: folder)
+    monkeypatch.setattr(module, "split_of", lambda chosen: {"train": ["STS_001", "STS_002"], "validation": ["STS_004"]})
+    monkeypatch.setattr(module, "HELD_OUT_ITEMS", 4)
+    return tmp_path
+
+
+def small(kind, **changes):
+    return MaskFile.model_validate_json(
+        json.dumps(
+            {
+                "name": f"tiny-{kind}",
+                "title": "Cubes",
+                "not_for": "Patients",
+                "mask": {
+                    "kind": kind,
+                    "patients": {"dataset": "petct-sts", "single_lesion": True},
+                    "network": {"width": 8, "multipliers": [1, 2]},
+                    "patch": 16,
+                    "steps": 3,
+                    "warmup": 1,
+                    "save_every": 2,
+                    **changes,
+                },
+            }
+        )
+    )
+
+
+def test_a_plain_model_and_a_diffusion_model_that_starts_from_it_are_trained_and_told_of(patients):
+    plain = small("unet")
+    prepared = prepare_mask(plain)
+    trained = run_training(prepared.run, patients / "run")
+    files = pack_mask(plain, prepared, trained, history="It was interrupted once.")
+    write_prior(patients / "unet", files)
+    model = assemble_model(read_prior(patients / "unet"), kind="unet")
+    assert model.card.split == {"train": ["STS_001", "STS_002"], "validation": ["STS_004"]}
+    assert model.card.single_lesion and model.card.steps == 3
+    page = files["README.md"].decode()
+    for text in ("CC-BY-3.0", "10.7937/K9/TCIA.2015.7GO2GSKS", "train, 2: STS_001, STS_002", "It was interrupted once."):
+        assert text in page
+
+    diffusion = small("diffusion", start=str(patients / "unet"))
+    second = prepare_mask(diffusion)
+    files = pack_mask(diffusion, second, run_training(second.run, patients / "run2"))
+    assert assemble_model(files, kind="diffusion").card.training["start"].endswith("unet")
