@@ -1,7 +1,5 @@
 """Least squares by conjugate gradients, ended early: few iterations are the regularisation."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -15,25 +13,7 @@ def reconstruct_cgls(operator: LinearOperator, y: Tensor, *, iterations: int) ->
     y            (*batch, *range)
     iterations   12 or so; more of them fit the noise
 
-    Björck 1996, algorithm 7.4.1. ValueError when the adjoint is not the transpose.
+    Conjugate gradients on  A^H A x = A^H y  (Björck 1996, section 7.4). ValueError when the adjoint is not the transpose.
     """
     back = operator.adjoint(y)
     return conjugate_gradient(operator.normal, back, torch.zeros_like(back), iterations=iterations)
-
-
-def reconstruct_by_discrepancy(
-    operator: LinearOperator, y: Tensor, *, noise_std: float, counts: Sequence[int] = (2, 4, 8, 16, 32, 64)
-) -> tuple[Tensor, int]:
-    """The image of the smallest iteration count whose residual has the size of the noise, and that count.
-
-    noise_std   standard deviation of each entry of `y`
-    counts      tried in this order; the last one is taken when none reaches the noise
-
-        |A x - y|^2 <= entries of y · noise_std^2        (Morozov 1966)
-    """
-    limit = noise_std * y.numel() ** 0.5
-    for count in counts:
-        x = reconstruct_cgls(operator, y, iterations=count)
-        if float((operator.forward(x) - y).norm()) <= limit:
-            break
-    return x, count

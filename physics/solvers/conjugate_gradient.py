@@ -18,7 +18,8 @@ def conjugate_gradient(
     tolerance    stop at |b - H x| <= tolerance |b|
 
     The inner product is Re <p, q> over the whole tensor, so that a volume has one step length and complex images converge
-    (Hestenes and Stiefel 1952). ValueError where p^H H p < 0: the adjoint behind H is not the transpose of its forward.
+    (Hestenes and Stiefel 1952). ValueError where p^H H p < 0, since then the adjoint behind H is not the transpose of its
+    forward, and where a value is not finite.
     """
     r = b - apply(x)
     p, rr = r, inner(r, r)
@@ -30,10 +31,10 @@ def conjugate_gradient(
         q = apply(p)
         curvature = inner(p, q)
         size = (inner(p, p) * inner(q, q)) ** 0.5
-        if curvature < -rounding * size:
+        if not curvature >= -rounding * size:
             raise ValueError(
-                f"conjugate gradients: found p^H H p = {curvature:.3g}, expected more than 0. The operator and its adjoint do "
-                "not match: measure them with physics.laws.adjoint_error, and use the exact transpose."
+                f"conjugate gradients: found p^H H p = {curvature:.3g}, expected more than 0. Either the operator is unmatched "
+                f"(measure it with physics.laws.adjoint_error, and use the exact transpose), or the data are not finite."
             )
         if curvature <= rounding * size:
             break  # H is singular along p: the least-norm correction is reached

@@ -58,10 +58,13 @@ def minimise_tv(
     nonnegative   keep a real image at 0 and above
 
     Boyd et al. 2011 (section 3.1) with over-relaxation (3.4.3) and balanced residuals (3.4.1); the penalty changes in the
-    first half only. ValueError for a negative weight, and when the adjoint is not the transpose.
+    first half only. ValueError for a negative weight, a complex image that is to be at 0 and above, and when the adjoint is
+    not the transpose.
     """
     if not weight >= 0:
         raise ValueError(f"total variation: found weight {weight}, expected 0 or more")
+    if nonnegative and operator.is_complex:
+        raise ValueError("total variation: found a complex operator with nonnegative, expected a real one. Leave it out.")
     if weight == 0 and not nonnegative:
         x = reconstruct_cgls(operator, y, iterations=iterations)
         return Minimum(x, torch.zeros_like(gradient(x)), None)
@@ -82,7 +85,8 @@ def lengths(w: Tensor) -> Tensor:
 
 def _alternate(operator: LinearOperator, y: Tensor, x: Tensor, *, weight: float, iterations: int, nonnegative: bool) -> Minimum:
     back = operator.adjoint(y)
-    penalty = weight / max(EDGE * _range(x), 1e-12) if weight > 0 else 0.1
+    edge = EDGE * (_range(x) or _range(reconstruct_cgls(operator, y, iterations=1)))
+    penalty = weight / max(edge, 1e-12) if weight > 0 else 0.1
     w = gradient(x)
     u, v = torch.zeros_like(w), x.clamp(min=0) if nonnegative else None
     s = torch.zeros_like(x)  # scaled multiplier of x = v
