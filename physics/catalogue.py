@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from physics.ct.cone import ConeBeam
 from physics.ct.fan import FanBeam
 from physics.ct.grid import Grid, arc
 from physics.ct.parallel import ParallelBeam
@@ -37,6 +38,7 @@ def catalogue() -> dict[str, Example]:
     return {
         "parallel beam": _parallel_beam(),
         "fan beam": _fan_beam(),
+        "cone beam": _cone_beam(),
         "cartesian MRI": _cartesian_mri(),
         "cartesian MRI of slices": _cartesian_mri_of_slices(),
         "cartesian MRI lines": _cartesian_mri_lines(),
@@ -82,6 +84,28 @@ def _fan_beam() -> Example:
     depth_mm = 50.0 - CENTRE_MM[0] * torch.sin(angle) + CENTRE_MM[1] * torch.cos(angle)
     distance_mm = (across_mm * 80.0 - depth_mm * along_mm) / torch.sqrt(along_mm**2 + 80.0**2)
     return Example(beam, _blob(), _blob_integral(distance_mm)[None], tolerance=0.005)
+
+
+def _cone_beam() -> Example:
+    angles_rad = arc(3, start_rad=0.1, length_rad=2 * math.pi)
+    beam = ConeBeam(Grid(28, 26, 1.0), 20, 1.0, angles_rad, panel_rows=13, bins=15, bin_mm=2.6, source_mm=50.0, detector_mm=80.0)
+    centre_mm = torch.tensor([*CENTRE_MM, 0.9], dtype=torch.float64)
+    z, y, x = ((torch.arange(size, dtype=torch.float64) - (size - 1) / 2) for size in (20, 28, 26))
+    places_mm = torch.stack(torch.meshgrid(z, -y, x, indexing="ij")[::-1], dim=-1)
+    blob = PEAK_PER_MM * torch.exp(-(places_mm - centre_mm).square().sum(dim=-1) / (2 * WIDTH_MM**2))
+    t = torch.tensor(angles_rad, dtype=torch.float64)[None, :, None]
+    v = ((torch.arange(13, dtype=torch.float64) - 6) * 2.6)[:, None, None]
+    u = (torch.arange(15, dtype=torch.float64) - 7) * 2.6
+    source = _points(50.0 * torch.sin(t), -50.0 * torch.cos(t), 0 * t)
+    bins = _points(-30.0 * torch.sin(t) + u * torch.cos(t), 30.0 * torch.cos(t) + u * torch.sin(t), v + 0 * t * u)
+    ray = (bins - source) / torch.linalg.vector_norm(bins - source, dim=-1, keepdim=True)
+    distance_mm = torch.linalg.vector_norm(torch.linalg.cross((centre_mm - source).expand_as(ray), ray), dim=-1)
+    return Example(beam, blob, _blob_integral(distance_mm), tolerance=0.02)
+
+
+def _points(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    """Points (..., 3) of coordinates that broadcast."""
+    return torch.stack(torch.broadcast_tensors(x, y, z), dim=-1)
 
 
 def _rows() -> Example:

@@ -1,1 +1,1 @@
-"""Computed tomography: rays of parallel and fan beams, filtered back-projection, and the noise of counted photons."""
+"""Computed tomography: rays of parallel, fan and cone beams, filtered back-projection, and the noise of counted photons."""

@@ -28,7 +28,7 @@ def reconstruct_parallel(sinogram: Tensor, beam: ParallelBeam, *, window: str = 
     counts it half. ValueError for another shape, unequal steps, or an arc between half a turn and a full one.
     """
     _check_sinogram(sinogram, beam)
-    step, length = _steps(beam.angles_rad)
+    step, length = equal_steps(beam.angles_rad)
     if length > math.pi * (1 + EQUAL):
         step = step / 2 if math.isclose(length, 2 * math.pi, rel_tol=EQUAL) else math.nan
     if math.isnan(step):
@@ -56,7 +56,7 @@ def reconstruct_fan(sinogram: Tensor, beam: FanBeam, *, window: str = "ram-lak",
     (Kak and Slaney 1988, section 3.4.2). ValueError for another shape, unequal steps, or less than a full turn.
     """
     _check_sinogram(sinogram, beam)
-    step, length = _steps(beam.angles_rad)
+    step, length = equal_steps(beam.angles_rad)
     if not math.isclose(length, 2 * math.pi, rel_tol=EQUAL):
         raise ValueError(
             f"angles_rad: found an arc of {math.degrees(length):.1f} degrees, expected 360 for a fan. Solve by iteration."
@@ -93,7 +93,7 @@ def _pixels(grid: Grid, like: Tensor) -> tuple[Tensor, Tensor]:
     return x.to(like), y.to(like)
 
 
-def _steps(angles_rad: tuple[float, ...]) -> tuple[float, float]:
+def equal_steps(angles_rad: tuple[float, ...]) -> tuple[float, float]:
     """The step between views and the arc they fill, one step included. ValueError for fewer than two views or unequal steps."""
     ordered = torch.tensor(sorted(angles_rad), dtype=torch.float64)
     gaps = ordered.diff()
