@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from medidiff.diffusion.denoiser import as_channels, as_complex
-from medidiff.diffusion.measurement import Channels, Measurement
+from medidiff.diffusion.measurement import Measurement
 from medidiff.errors import DataError
 from medidiff.io.measurement import Projections
 from medidiff.io.volume import Grid as VoxelGrid
@@ -94,16 +94,33 @@ class Normalised(LinearOperator):
 
 
 @dataclass(frozen=True, eq=False)
+class Parts:
+    """An operator on complex slices (slice, row, column) as one on states (slice, 2, row, column) of their parts."""
+
+    operator: LinearOperator
+
+    def forward(self, u: Tensor) -> Tensor:
+        return self.operator.forward(as_complex(u)[:, 0])
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return as_channels(self.operator.adjoint(y)[:, None])
+
+    def normal(self, u: Tensor) -> Tensor:
+        return as_channels(self.operator.normal(as_complex(u)[:, 0])[:, None])
+
+
+@dataclass(frozen=True, eq=False)
 class Scan:
     """y = A x + noise, with |A| = 1 and x in window units.
 
-    operator     A; its domain is one slice, a volume is a batch of slices
-    y            (slice, *range)
-    noise_std    of y per real component; 0 where it is not known
-    variance     (slice, *range)   of y per real component, infinite where nothing was measured; None: noise_std everywhere
-    window       of the images
-    hideable     views or lines that may be held out
-    slice_ratio  edge of a pixel over distance of slices
+    operator         A; its domain is one slice, a volume is a batch of slices
+    y                (slice, *range)
+    noise_std        of y per real component; 0 where it is not known
+    variance         (slice, *range) or shorter   of y per real component, infinite where nothing was measured; None: noise_std
+    window           of the images
+    hideable         views or lines that may be held out
+    slice_ratio      edge of a pixel over distance of slices
+    slice_operator   of one slice, before it got norm 1
     """
 
     operator: Normalised
@@ -113,6 +130,7 @@ class Scan:
     window: Window
     hideable: tuple[int, ...]
     slice_ratio: float
+    slice_operator: LinearOperator
 
     def keep(self, indices: Sequence[int]) -> "Scan":
         """The scan with only these views or lines, its operator of norm 1 again."""
@@ -126,7 +144,7 @@ class Scan:
     def measurement(self) -> Measurement:
         """The same scan in network units, on real states (slice, c, row, column): u = 2 x - 1, or the parts of a complex x."""
         if self.operator.is_complex:
-            return Measurement(Channels(self.operator), self.y[:, None], self.noise_std)
+            return Measurement(Parts(self.operator), self.y, self.noise_std)
         ones = self.y.new_ones((len(self.y), *self.operator.domain))
         return Measurement(self.operator, 2 * self.y - self.operator.forward(ones), 2 * self.noise_std)
 
@@ -155,8 +173,9 @@ class Scan:
         squared = (self.operator.forward(x) - self.y).abs() ** 2 / (2 if self.y.is_complex() else 1)
         if self.variance is None:
             return float(squared.mean() / self.noise_std**2)
-        measured = torch.isfinite(self.variance)
-        return float((squared[measured] / self.variance[measured]).mean())
+        variance = self.variance.expand_as(squared)
+        measured = torch.isfinite(variance)
+        return float((squared[measured] / variance[measured]).mean())
 
 
 def ct_scan(measurement: Projections, window_hu: tuple[float, float]) -> Scan:
@@ -188,6 +207,7 @@ def ct_scan(measurement: Projections, window_hu: tuple[float, float]) -> Scan:
         window=Window(window_hu[0], window_hu[1] - window_hu[0]),
         hideable=tuple(range(len(beam.angles_rad))),
         slice_ratio=beam.grid.pixel_mm / VoxelGrid((1, 1, 1), measurement.affine).spacing_mm[2],
+        slice_operator=beam,
     )
 
 
