@@ -10,11 +10,13 @@ TEST_PROCESSES ?= 2
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
-demo: $(BIN)/.ready ## digital patients, written as DICOM, from files to report
+demo: $(BIN)/.ready ## digital patients, scans and a chromatogram, from files to report
 	$(BIN)/medidiff run configs/demo.yaml
 
-demo-real: $(BIN)/.ready ## three public patients; set MEDIDIFF_MIRROR to read them from a folder
+demo-real: $(BIN)/.ready ## public patients, CT and k-space; set MEDIDIFF_MIRROR to read them from a folder
 	$(BIN)/medidiff data get petct-sts-dicom
+	$(BIN)/medidiff data get crlm-ct-1004-dicom
+	$(BIN)/medidiff data get kspace-sigpy-larson
 	$(BIN)/medidiff run configs/demo-real.yaml
 
 demo-chromatography: $(BIN)/.ready ## digital and published chromatograms, from instrument files to parameters

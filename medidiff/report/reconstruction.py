@@ -32,7 +32,7 @@ TRUST = (
     ("heldout", "held-out score"),
     ("chi2", "chi-square"),
     ("residual", "residual"),
-    ("nullspace", "share from the prior"),
+    ("nullspace", "undetermined share"),
     ("error_over_spread", "error / spread"),
     ("coverage", "coverage"),
 )
@@ -41,8 +41,8 @@ NOTES = {
     "Against the reference": "PSNR and SSIM with the width of the window (CT) or the largest value of the reference (MRI); "
     "nothing is clipped. Roughness along z: change between slices over the reference's; 1 is right, above jitters, below flat.",
     "Trust": "Without the reference. Held-out: relative error of predicting views or lines that were hidden, lower is better. "
-    "Chi-square: squared residual over the noise; 1 is right, far below fits the noise, above contradicts the data. Share from "
-    "the prior: part of the volume that no measurement determines.",
+    "Chi-square: squared residual over the noise; 1 is right, far below fits the noise, above contradicts the data. Undetermined "
+    "share: part of the volume that no measurement determines, so that method or prior filled it in.",
 }
 
 

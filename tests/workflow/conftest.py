@@ -77,6 +77,16 @@ def configuration(**phantoms: dict) -> dict:
 
 
 @pytest.fixture(scope="session")
+def run_of(tmp_path_factory):
+    """Makes a run of any configuration, in a new folder."""
+
+    def make(config: dict) -> Run:
+        return Run(tmp_path_factory.mktemp("run with spaces"), config)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def make_run(tmp_path_factory):
     """Makes a run of digital patients, named with their settings, in a new folder."""
 

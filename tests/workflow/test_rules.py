@@ -46,7 +46,9 @@ def test_snakefmt_would_change_nothing():
 
 
 PATIENTS = {"convert": 6, "truth": 6, "segment": 30, "export": 30, "evaluate": 30}
-DEMO = PATIENTS | {"phantom": 7, "chromatograph": 1, "page": 7, "index": 1, "all": 1}
+SCANS = {"simulate": 2, "reconstruct": 6, "series": 6, "compare": 6}
+DEMO = PATIENTS | SCANS | {"phantom": 7, "chromatograph": 1, "page": 9, "index": 1, "all": 1}
+REAL_SCANS = {"simulate": 3, "acquire": 1, "reconstruct": 9, "series": 9, "compare": 6}
 
 
 def job_counts(*arguments):
@@ -63,9 +65,12 @@ def test_the_demo_has_the_expected_jobs(tmp_path, device):
 
 
 @pytest.mark.realdata
-def test_the_real_demo_has_the_expected_jobs(tmp_path):
+def test_the_real_demo_has_the_expected_jobs(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDIDIFF_CACHE", str(tmp_path / "cache"))
+    for name in ("crlm-ct-1004-dicom", "kspace-sigpy-larson"):  # archives of the mirror
+        assert run("medidiff", "data", "get", name).returncode == 0
     where = ["--config", f"pathvars={{'results': '{tmp_path}/r', 'logs': '{tmp_path}/l'}}"]
-    expected = {name: count // 2 for name, count in PATIENTS.items()} | {"page": 3, "index": 1, "all": 1}
+    expected = {name: count // 2 for name, count in PATIENTS.items()} | REAL_SCANS | {"page": 7, "index": 1, "all": 1}
     assert job_counts("--configfile", "configs/demo-real.yaml", *where) == expected
 
 
