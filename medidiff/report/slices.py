@@ -50,7 +50,8 @@ def slices_figure(volumes: Mapping[str, Volume], shades: Shades) -> Figure:
             if row is not axes[0]:
                 ax.set_title("", loc="left")
         row[0].set_ylabel(name, color=INK, fontsize=10).set_parse_math(False)
-    scale_bar(axes[-1][0], 20 if size.max() < 150 else 50)
+    is_light = shades.low < 0 and shades.colours != "gray"  # differences are white where there is none
+    scale_bar(axes[-1][0], 20 if size.max() < 150 else 50, "#1c2733" if is_light else INK)
     colour_bar(figure, shown, axes, label=shades.label, extend=shades.extend)
     return figure
 
