@@ -4,11 +4,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from medidiff.diffusion.denoiser import Denoiser, predict
 from medidiff.diffusion.grid import karras, with_zero
 from medidiff.diffusion.measurement import Measurement
 from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.sample import start
+from medidiff.diffusion.stochastic import Renoise
 from medidiff.errors import NumericsError
 from medidiff.io.slab_file import Slabs
 from medidiff.reconstruction.nadds import NADDS
@@ -18,10 +21,29 @@ from medidiff.reconstruction.slabs import Passes, Plan, Span
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """What sampling keeps on disk beside the fields of its sweep."""
+    """What sampling keeps on disk."""
 
     u: Slabs  # the noisy state
     denoised: Slabs  # D(u), as the network gave it
+    fields: Fields  # of the sweep
+
+
+@dataclass(frozen=True)
+class Redraw:
+    """How noise is put back between two levels: the part of `Renoise` that follows the correction."""
+
+    renoise: Renoise
+    noise: Noise
+    step: int
+    a: float  # level of u, network unit
+    b: float  # next level
+
+    def __call__(self, u: Tensor, h: Tensor, denoised: Tensor, noise: Noise) -> Tensor:
+        """The state at b from that at a, its corrected and its plain denoised image, with the noise of its slices."""
+        e = (u - (h if self.renoise.noise_from == "posterior" else denoised)) / self.a
+        v = self.renoise.fresh_variance(self.a, self.b)
+        after = h + math.sqrt(max(self.b**2 - v, 0.0)) * e
+        return after + math.sqrt(v) * noise(self.step, u, 1) if v > 0 else after
 
 
 def na_dds_in_slabs(
@@ -45,15 +67,14 @@ def na_dds_in_slabs(
     """
     grid = with_zero(karras(options.steps, smin=options.sigma_min, smax=options.sigma_max)).double()
     passes = Passes.over(measurement, plan)
-    fields = Fields.new(passes, shape)
-    path = Path(plan.store(shape), plan.store(shape))
+    path = Path(plan.store(shape), plan.store(shape), Fields.new(passes, shape))
     sweep = SlabSweep(options.data_steps, options.rho if shape[0] > 1 else 0.0, options.threshold)
     kappa, network = options.kappa(measurement.noise_std), passes.shared(denoiser)
     passes.each(_begin, path, float(grid[0]), noise)
     for step, (a, b) in enumerate(zip(grid.tolist(), grid.tolist()[1:])):
-        passes.each(_denoise, path, fields, network, a, options.bounds)
-        sweep(passes, fields, kappa(a))
-        (total,) = passes.total(_renoise, path, fields, options, (a, b), noise, step)
+        passes.each(_denoise, path, network, a, options.bounds)
+        sweep(passes, path.fields, kappa(a))
+        (total,) = passes.total(_put_noise_back, path, Redraw(options.renoise(), noise, step, a, b))
         if not math.isfinite(total):
             raise NumericsError(f"not finite at level {step + 1} (sigma {b:.3g}). Use more levels.")
         if on_step:
@@ -73,23 +94,14 @@ def _begin(span: Span, part: Measurement, path: Path, sigma: float, noise: Noise
     return ()
 
 
-def _denoise(span: Span, part: Measurement, path: Path, fields: Fields, denoiser: Denoiser, a: float, bounds: tuple) -> tuple:
+def _denoise(span: Span, part: Measurement, path: Path, denoiser: Denoiser, a: float, bounds: tuple) -> tuple:
     denoised = predict(denoiser, span.read(path.u), a)
     span.write(path.denoised, denoised)
-    span.write(fields.h, denoised.clamp(*bounds))
+    span.write(path.fields.h, denoised.clamp(*bounds))
     return ()
 
 
-def _renoise(
-    span: Span, part: Measurement, path: Path, fields: Fields, options: NADDS, levels: tuple, noise: Noise, step: int
-) -> tuple[float]:
-    """The part of `Renoise` that follows the correction."""
-    (a, b), renoise = levels, options.renoise()
-    u, h = span.read(path.u), span.read(fields.h)
-    e = (u - (h if renoise.noise_from == "posterior" else span.read(path.denoised))) / a
-    v = renoise.fresh_variance(a, b)
-    u = h + math.sqrt(max(b**2 - v, 0.0)) * e
-    if v > 0:
-        u = u + math.sqrt(v) * _named(noise, span)(step, u, 1)
-    span.write(path.u, u)
-    return (float(u.sum()),)
+def _put_noise_back(span: Span, part: Measurement, path: Path, redraw: Redraw) -> tuple[float]:
+    after = redraw(span.read(path.u), span.read(path.fields.h), span.read(path.denoised), _named(redraw.noise, span))
+    span.write(path.u, after)
+    return (float(after.sum()),)

@@ -63,13 +63,9 @@ def reconstruct_in_slabs(
     else:
         x = _solved(scan, method, settings, plan, passes)
     volume = plan.store((len(scan.y), *scan.operator.domain[-2:]))
-    wrong, size, chi2, seen = passes.total(_judge, x, volume, scan.window)
-    numbers = {
-        "residual": (wrong / size) ** 0.5 if size else None,
-        "chi2": chi2 / seen if seen else None,
-        "network_calls": settings.nadds.steps * settings.samples if method == "nadds" else 0,
-        "seconds": time.perf_counter() - started,
-    }
+    numbers = _numbers(passes.total(_judge, x, volume, scan.window))
+    numbers["network_calls"] = settings.nadds.steps * settings.samples if method == "nadds" else 0
+    numbers["seconds"] = time.perf_counter() - started
     return SlabReconstruction(volume, numbers)
 
 
@@ -132,6 +128,12 @@ def _solved(scan: Scan, method: str, settings: ReconstructSettings, plan: Plan, 
 def _apart(span: Span, part: Scan, x: Slabs, method: str, settings: ReconstructSettings) -> tuple:
     span.write(x, classical(method, settings)(part))
     return ()
+
+
+def _numbers(sums: tuple[float, ...]) -> dict[str, float | int | None]:
+    """Residual and chi-square from what `_judge` adds up."""
+    wrong, size, chi2, terms = sums
+    return {"residual": (wrong / size) ** 0.5 if size else None, "chi2": chi2 / terms if terms else None}
 
 
 def _judge(span: Span, part: Scan, x: Slabs, volume: Slabs, window: Window) -> tuple[float, float, float, float]:
