@@ -2,7 +2,7 @@
 
 import typer
 
-from medidiff.cli import chromatography, configuration, data, inspect, pages, phantom, reconstruction, run, scan, steps
+from medidiff.cli import chromatography, configuration, data, inspect, pages, phantom, reconstruction, run, scan, steps, training
 
 app = typer.Typer(
     help="From a folder of studies to results, uncertainty, metrics and a report.\n\n"
@@ -42,6 +42,7 @@ app.command(rich_help_panel=STEPS)(reconstruction.calibrate)
 app.command(rich_help_panel=STEPS)(pages.page)
 app.command(rich_help_panel=STEPS)(pages.index)
 
+app.command(rich_help_panel=OTHER)(training.train)
 app.add_typer(data.app, name="data", rich_help_panel=OTHER)
 app.add_typer(phantom.app, name="phantom", rich_help_panel=OTHER)
 app.add_typer(configuration.app, name="config", rich_help_panel=OTHER)
