@@ -20,18 +20,21 @@ def train(
         import torch
 
         from medidiff.io.prior_files import write_prior
+        from medidiff.segmentation.training_settings import MaskFile
+        from medidiff.training.mask import pack_mask, prepare_mask
         from medidiff.training.prior import pack_trained, prepare_prior
         from medidiff.training.run import run_training
 
         chosen = read_training(file)
+        prepare, pack = (prepare_mask, pack_mask) if isinstance(chosen, MaskFile) else (prepare_prior, pack_trained)
         torch.set_num_threads(chosen.threads)
-        prepared = prepare_prior(chosen)
-        log.info("%s: %d training images", chosen.name, len(prepared.run.data))
+        prepared = prepare(chosen)
+        log.info("%s: %d training items", chosen.name, len(prepared.run.data))
         trained = run_training(prepared.run, work or Path("results") / "training" / chosen.name, on_line=_tell)
-        gate = chosen.prior.gate
+        gate = None if isinstance(chosen, MaskFile) else chosen.prior.gate
         if gate is not None and trained.score > gate:
             log.warning("warning: validation loss %.4f is above the gate %g; train for more steps", trained.score, gate)
-        write_prior(models / chosen.name, pack_trained(chosen, prepared, trained))
+        write_prior(models / chosen.name, pack(chosen, prepared, trained))
         log.info("%s: validation loss %.4f with %s weights", models / chosen.name, trained.score, trained.weights)
 
 

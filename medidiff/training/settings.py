@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from medidiff.errors import ConfigError
 from medidiff.phantoms.chest_settings import ChestPhantom
+from medidiff.segmentation.training_settings import MaskFile
 from medidiff.settings import Settings
 
 
@@ -126,12 +127,16 @@ class TrainingFile(Settings):
     prior: PriorTraining = Field(description="a prior of slices, for reconstruction")
 
 
-def read_training(path: str | Path) -> TrainingFile:
-    """The checked settings of a YAML file. Raises ConfigError that lists all mistakes."""
+def read_training(path: str | Path) -> TrainingFile | MaskFile:
+    """The checked settings of a YAML file, of a prior or, with the section `mask`, of a model that segments.
+
+    Raises ConfigError that lists all mistakes.
+    """
     path = Path(path)
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return TrainingFile.model_validate_json(json.dumps(found))
+        kind = MaskFile if isinstance(found, dict) and "mask" in found else TrainingFile
+        return kind.model_validate_json(json.dumps(found))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
     except yaml.YAMLError as error:

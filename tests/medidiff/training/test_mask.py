@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from medidiff.errors import ConfigError
 from medidiff.io.nifti import write_nifti
@@ -16,18 +15,15 @@ from medidiff.segmentation.training_settings import MaskFile, MaskPatients
 from medidiff.training import mask as module
 from medidiff.training.mask import pack_mask, prepare_mask, split_of
 from medidiff.training.run import run_training
+from medidiff.training.settings import read_training
 
 FILES = sorted((Path(__file__).parents[3] / "configs" / "priors").glob("petct-*.yaml"))
 VALIDATION = ["STS_004", "STS_011", "STS_019", "STS_026", "STS_034", "STS_041", "STS_049"]
 
 
-def read(path):
-    return MaskFile.model_validate_json(json.dumps(yaml.safe_load(path.read_text())))
-
-
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_file_names_its_model_and_keeps_the_seven_patients_out(path):
-    file = read(path)
+    file = read_training(path)
     split = split_of(file.mask.patients)
     assert file.name == path.stem
     assert split["validation"] == VALIDATION and len(split["train"]) == 27
