@@ -22,6 +22,7 @@ from medidiff.segmentation.uncertainty import entropy
 from medidiff.segmentation.windows import Windows, padding, window_size
 
 _DEPTH = 32  # slices handled at a time
+_DOUBTFUL_GAP = 0.2  # of volume, from which on the ensemble is doubted; above `trusted_gap` it is not used
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,8 +148,9 @@ def _volume_interval(ensemble: Ensemble, voxel_ml: float) -> dict[str, float]:
 
 
 def _doubts_on_ensemble(numbers: dict[str, float | int | None], limit: float) -> Iterator[str]:
-    if numbers["is_one_step"]:
+    if numbers["is_one_step"] or abs(numbers["volume_gap"]) > _DOUBTFUL_GAP:
+        taken = "the one-step answer" if numbers["is_one_step"] else "the ensemble's"
         yield (
             f"The ensemble's volume differs from the one-step answer by {100 * numbers['volume_gap']:+.0f} %, expected at most"
-            f" {100 * limit:.0f} %: the mask is the one-step answer. The model is unsure here; look at the maps."
+            f" {100 * min(limit, _DOUBTFUL_GAP):.0f} %: the model is unsure here. The mask is {taken}; look at the maps."
         )

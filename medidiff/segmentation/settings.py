@@ -47,7 +47,7 @@ class DiffusionSettings(Settings):
     flips: bool = Field(True, description="draw the masks of mirrored studies, each along other axes, and mirror them back")
     seed: int = Field(0, ge=0, description="fixes the noise, together with the name of the study")
     trusted_gap: float = Field(
-        0.2, ge=0, description="volume by which ensemble and one-step answer may differ, as a share; above it one step is taken"
+        0.3, ge=0, description="volume by which ensemble and one-step answer may differ, as a share; above it one step is taken"
     )
 
 
