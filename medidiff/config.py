@@ -51,6 +51,11 @@ class ReconstructSections(Settings):
 
     ct: ReconstructSettings = Field(ReconstructSettings(), description="of line integrals")
     mr: ReconstructSettings = Field(ReconstructSettings(), description="of k-space")
+    slab: int = Field(
+        0,
+        ge=0,
+        description="CT slices in memory at once, by fbp, sirt, cgls, tv and nadds; 0: the whole volume, with its samples",
+    )
     calibrations: tuple[str, ...] = Field(
         (), description="files of `medidiff calibrate`; samples made as one of them was become intervals, others keep a spread"
     )

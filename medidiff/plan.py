@@ -15,6 +15,7 @@ from medidiff.studies import Study, read_studies
 PIPELINES = ("petct", "lc", "ct", "mr")  # kinds of study that have one
 DEFAULTS = ReconstructSettings()
 SECTIONS = {"fbp", "iterative", "tv", "nadds", "dds", "mbir", "reddiff", "heldout"}
+IN_SLABS = {"fbp", "sirt", "cgls", "tv", "nadds"}  # methods of CT that can work on a few slices at a time
 READS = {  # sections that a method reads; those without a line here read all
     "fbp": {"fbp"},
     **{name: {"iterative"} for name in ("sirt", "cgls", "cgsense")},
@@ -107,6 +108,11 @@ def has_samples(config: Config, study: Study, method: str) -> bool:
     """Whether a method can give several samples, whose spread says something."""
     settings = solver_settings(config, study, method)
     return settings.prior is not None and settings.samples > 1
+
+
+def slab_of(config: Config, study: Study, method: str) -> int:
+    """Slices that a method holds in memory at once; 0 for all."""
+    return config.reconstruct.slab if study.kind == "ct" and method in IN_SLABS else 0
 
 
 def jobs(config: Config, studies: dict[str, Study]) -> list[Job]:

@@ -2,7 +2,20 @@
 
 import typer
 
-from medidiff.cli import chromatography, configuration, data, inspect, pages, phantom, reconstruction, run, scan, steps, training
+from medidiff.cli import (
+    acquisition,
+    chromatography,
+    configuration,
+    data,
+    inspect,
+    pages,
+    phantom,
+    reconstruction,
+    run,
+    scan,
+    steps,
+    training,
+)
 
 app = typer.Typer(
     help="From a folder of studies to results, uncertainty, metrics and a report.\n\n"
@@ -32,9 +45,9 @@ app.command(rich_help_panel=STEPS)(steps.evaluate)
 app.command(rich_help_panel=STEPS)(chromatography.chromatograph)
 app.command(rich_help_panel=STEPS)(chromatography.fit_many)
 app.command(rich_help_panel=STEPS)(chromatography.elute)
-app.command(rich_help_panel=STEPS)(reconstruction.simulate)
-app.command(rich_help_panel=STEPS)(reconstruction.acquire)
-app.command(rich_help_panel=STEPS)(reconstruction.reference)
+app.command(rich_help_panel=STEPS)(acquisition.simulate)
+app.command(rich_help_panel=STEPS)(acquisition.acquire)
+app.command(rich_help_panel=STEPS)(acquisition.reference)
 app.command(rich_help_panel=STEPS)(reconstruction.reconstruct)
 app.command(rich_help_panel=STEPS)(reconstruction.series)
 app.command(rich_help_panel=STEPS)(reconstruction.compare)

@@ -1,4 +1,4 @@
-"""`medidiff simulate|acquire|reconstruct|series|compare|calibrate`: from raw data to a volume, its numbers and DICOM."""
+"""`medidiff reconstruct|series|compare|calibrate`: a measurement to a volume, its DICOM series, its numbers and intervals."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,86 +11,12 @@ from medidiff.cli.step import log, step
 Measurement = Annotated[Path, typer.Argument(help="HDF5 file of line integrals or k-space", show_default=False)]
 VolumeFile = Annotated[Path, typer.Argument(help="NIfTI file, HU or magnitude", show_default=False)]
 MapsFile = Annotated[Path, typer.Argument(help="HDF5 file of maps, such as the spread of samples", show_default=False)]
-Raw = Annotated[Path, typer.Argument(help="raw data: a file or a folder", show_default=False)]
-Object = Annotated[Path | None, typer.Option(help="NIfTI file or DICOM folder; none: the settings name a generated object")]
 Method = Annotated[str, typer.Option(help="fbp, sirt, cgls, zerofilled, cgsense, tv, nadds, dds, mbir, reddiff or auto")]
 Kind = Annotated[Literal["ct", "mr"], typer.Option(help="ct: HU; mr: magnitude")]
 Calibrations = Annotated[list[Path] | None, typer.Option(help="JSON file of `calibrate`; the one made alike is used")]
 Level = Annotated[float, typer.Option(help="share of voxels that an interval shall hold")]
+Slab = Annotated[int, typer.Option(help="CT slices in memory at once, for volumes that do not fit; 0: all", min=0)]
 Threads = Annotated[int, typer.Option(help="of the solvers; 0: all. The bytes of a result belong to a number of threads", min=0)]
-
-
-def simulate(
-    measurement: Measurement,
-    reference: VolumeFile,
-    volume: Object = None,
-    study: steps.Study = "study",
-    settings: steps.SettingsText = '{"ct": {}}',
-    record: steps.Record = None,
-    log_file: steps.Log = None,
-) -> None:
-    """A known object to the measurement of a simulated scan, and the reference on the grid to reconstruct."""
-    from medidiff.acquisition import settings as room
-
-    with step("simulate", study=study, log_file=log_file) as this:
-        from medidiff.acquisition.scan import simulate as run
-        from medidiff.io.measurement import write_measurement
-        from medidiff.io.nifti import write_nifti
-
-        chosen = steps.checked_settings(room.ScanSettings, settings)
-        found, truth = run(chosen, volume)
-        write_measurement(found, measurement)
-        write_nifti(truth, reference)
-        log.info("%s: %r", reference.name, truth)
-        inputs = [volume] if volume is not None else []
-        outputs, numbers = [measurement, reference], _facts_of(found)
-        steps.finish(this, record, room.RESULT_VERSION, chosen, inputs, outputs, numbers, (), seed=chosen.seed)
-
-
-def acquire(
-    raw: Raw,
-    measurement: Measurement,
-    file_format: Annotated[
-        str, typer.Option("--format", help="auto, measurement, array, fastmri, ismrmrd, lodopab or ct-pd")
-    ] = "auto",
-    item: Annotated[int, typer.Option(help="of a folder of many samples: which", min=0)] = 0,
-    study: steps.Study = "study",
-    record: steps.Record = None,
-    log_file: steps.Log = None,
-) -> None:
-    """Raw data of a scanner or a challenge to a checked measurement."""
-    from medidiff.acquisition import settings as room
-
-    with step("acquire", study=study, log_file=log_file) as this:
-        from medidiff.acquisition.raw import read_raw
-        from medidiff.io.measurement import write_measurement
-
-        found = read_raw(raw, file_format=file_format, item=item)
-        write_measurement(found, measurement)
-        chosen = {"format": file_format, "item": item}
-        steps.finish(this, record, room.RESULT_VERSION, chosen, [raw], [measurement], _facts_of(found), ())
-
-
-def reference(
-    raw: Raw,
-    volume: VolumeFile,
-    file_format: Annotated[str, typer.Option("--format", help="fastmri or lodopab")] = "fastmri",
-    item: Annotated[int, typer.Option(help="of a folder of many samples: which", min=0)] = 0,
-    study: steps.Study = "study",
-    record: steps.Record = None,
-    log_file: steps.Log = None,
-) -> None:
-    """The image that comes with raw data, to compare with."""
-    from medidiff.acquisition import settings as room
-
-    with step("reference", study=study, log_file=log_file) as this:
-        from medidiff.acquisition.raw import read_reference
-        from medidiff.io.nifti import write_nifti
-
-        found = read_reference(raw, file_format=file_format, item=item)
-        write_nifti(found, volume)
-        chosen, numbers = {"format": file_format, "item": item}, {"shape": list(found.grid.shape)}
-        steps.finish(this, record, room.RESULT_VERSION, chosen, [raw], [volume], numbers, ())
 
 
 def reconstruct(
@@ -100,6 +26,9 @@ def reconstruct(
     method: Method = "tv",
     calibration: Calibrations = None,
     level: Level = 0.9,
+    slab: Slab = 0,
+    dask: Annotated[str, typer.Option(help="tcp://HOST:PORT of a running scheduler, for slabs", show_default=False)] = "",
+    workers: Annotated[int, typer.Option(help="processes of a cluster of its own, for slabs; 0: none", min=0)] = 0,
     threads: Threads = 0,
     study: steps.Study = "study",
     settings: steps.SettingsText = "{}",
@@ -122,7 +51,10 @@ def reconstruct(
             torch.set_num_threads(threads)
         prior, files = _prior(chosen.prior)
         measured = read_measurement(measurement)
-        found = run(measured, method=method, prior=prior, settings=chosen)
+        if slab:
+            found = _in_slabs(measured, method, prior, settings=chosen, slab=slab, dask=dask, workers=workers)
+        else:
+            found = run(measured, method=method, prior=prior, settings=chosen)
         numbers = dict(found.numbers)
         seconds = numbers.pop("seconds", None)  # differs from run to run
         stated, notes = _uncertainty(
@@ -236,18 +168,28 @@ def compare(
             typer.echo(json.dumps(written, indent=1))
 
 
-def _facts_of(measurement: object) -> dict:
-    """What a measurement is, in numbers and words."""
-    from medidiff.io.measurement import Projections
+def _in_slabs(measured: object, method: str, prior: object, *, settings: object, slab: int, dask: str, workers: int) -> object:
+    """The same result from a few slices at a time; samples are not kept. Raises ConfigError for k-space."""
+    import numpy as np
 
-    grid = measurement.grid
-    facts = {"shape": list(grid.shape), "spacing_mm": list(grid.spacing_mm), **measurement.provenance}
-    if isinstance(measurement, Projections):
-        geometry = measurement.geometry
-        return facts | {"beam": geometry["beam"], "views": len(geometry["angles_rad"]), "bins": geometry["bins"]}
-    lines = float(measurement.mask.any(axis=0).sum())
-    share = {"coils": measurement.samples.shape[1], "acceleration": measurement.mask.size / float(measurement.mask.sum())}
-    return facts | share | {"lines": lines, "calibration_lines": measurement.calibration_lines}
+    from medidiff.compute import dask_client
+    from medidiff.errors import ConfigError
+    from medidiff.io.measurement import Projections
+    from medidiff.io.slab_file import slab_store
+    from medidiff.io.volume import Volume
+    from medidiff.reconstruction.slab_task import reconstruct_in_slabs
+    from medidiff.reconstruction.slabs import Plan
+    from medidiff.reconstruction.task import Reconstruction
+
+    if not isinstance(measured, Projections):
+        raise ConfigError("--slab: found k-space, expected line integrals of CT. Leave it out.")
+    with slab_store(in_memory=False) as store, dask_client(dask, workers=workers) as client:
+        cut = Plan(slab, store, client)
+        done = reconstruct_in_slabs(measured, method=method, prior=prior, settings=settings, plan=cut)
+        array = np.empty(measured.grid.shape, np.float32)
+        for span in cut.spans(array.shape[2]):
+            array[:, :, span.first : span.last] = done.volume.read(span.first, span.last).transpose(2, 1, 0)
+    return Reconstruction(Volume(array, measured.affine), None, done.numbers, ())
 
 
 def _uncertainty(

@@ -172,6 +172,10 @@ def calibration_options(wildcards):
     ]
 
 
+def slab_of(wildcards):
+    return plan.slab_of(CONFIG, STUDIES[wildcards.study], wildcards.method)
+
+
 def solver_of(wildcards):
     """The part of the section that the method reads, so that a change reruns no other method."""
     chosen = plan.solver_settings(CONFIG, STUDIES[wildcards.study], wildcards.method)

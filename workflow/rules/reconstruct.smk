@@ -20,11 +20,12 @@ rule reconstruct:
     params:
         calibrations=calibration_options,
         level=CONFIG.reconstruct.level,
+        slab=slab_of,
         settings=solver_of,
         version=RECONSTRUCT_VERSION,
     shell:
         "medidiff reconstruct {input.measurement} {output.volume} {output.maps} --method {wildcards.method}"
-        " {params.calibrations:q} --level {params.level} --threads {threads} --record {output.record} --study {wildcards.study} --settings {params.settings:q}"
+        " {params.calibrations:q} --level {params.level} --slab {params.slab} --threads {threads} --record {output.record} --study {wildcards.study} --settings {params.settings:q}"
         " --log {log}"
 
 

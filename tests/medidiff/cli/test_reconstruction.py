@@ -109,6 +109,14 @@ def test_a_level_that_the_volumes_do_not_allow_is_refused(work):
     assert done.exit_code == 3 and not (at / "x.nii.gz").exists()
 
 
+def test_slabs_give_the_volume_of_the_whole(work):
+    at = work / "A"
+    for name, more in (("whole", ()), ("slabs", ("--slab", 1))):
+        medidiff("reconstruct", at / "measurement.h5", at / f"{name}.nii.gz", at / f"{name}.h5", "--method", "cgls", *more)
+    whole, slabs = (nibabel.load(at / f"{name}.nii.gz").get_fdata() for name in ("whole", "slabs"))
+    np.testing.assert_allclose(slabs, whole, atol=0.05)  # HU, of a thousand
+
+
 @pytest.fixture(autouse=True)
 def _threads():
     before = torch.get_num_threads()
