@@ -12,6 +12,7 @@ from torch import Tensor
 AIR_HU = -1024
 TISSUE_HU = -300
 LEAST_TISSUE = 0.01  # share of a slice below which it is not used
+SIGNAL = 0.1  # of the 99th percentile of an MR volume; below it is background
 TURN_RAD = 0.35  # largest turn of an MR crop to either side
 GAMMA = (0.7, 1.4)  # smallest and largest exponent of MR magnitudes: contrasts that were not measured
 GAIN = (0.85, 1.2)  # of MR magnitudes
@@ -87,7 +88,7 @@ def ct_crops(hu: np.ndarray, count: int, generator: Generator, *, size: int, jit
     jitter   pixels by which a crop may reach over the box; no crop at all where no slice holds tissue
     """
     tissue = hu > TISSUE_HU
-    usable = np.flatnonzero(tissue.mean((1, 2)) > LEAST_TISSUE)
+    usable = _levels(tissue, 0)
     if len(usable) == 0:
         return np.zeros((0, size, size), np.int16)
     slices = generator.choice(usable, count)
@@ -121,12 +122,13 @@ def mr_crops(
 
     Values are in units of the 99th percentile of the volume. A slice is smoothed before it is sampled more coarsely.
     """
-    scaled = np.maximum(magnitude, 0) / np.percentile(magnitude, 99)
+    scaled = (np.maximum(magnitude, 0) / np.percentile(magnitude, 99)).astype(np.float32)
+    usable = [_levels(scaled > SIGNAL, axis) for axis in range(3)]
     crops = np.empty((count, size, size), np.float16)
     for index in range(count):
         axis = int(generator.integers(3))
         rows_mm, columns_mm = (s for a, s in enumerate(spacing_mm) if a != axis)
-        plane = scaled.take(_level(scaled, axis, generator), axis=axis)
+        plane = np.moveaxis(scaled, axis, 0)[generator.choice(usable[axis])]
         pixel = float(np.exp(generator.uniform(*np.log(pixel_mm))))
         crop = _resampled(plane, np.array([pixel / rows_mm, pixel / columns_mm]), generator, size)
         crops[index] = generator.uniform(*GAIN) * np.maximum(crop, 0) ** generator.uniform(*GAMMA)
@@ -139,10 +141,9 @@ def _box(mask: np.ndarray) -> np.ndarray:
     return np.array([[p.min() for p in places], [p.max() for p in places]])
 
 
-def _level(scaled: np.ndarray, axis: int, generator: Generator) -> int:
-    """A slice along an axis that holds something."""
-    others = tuple(a for a in range(3) if a != axis)
-    return int(generator.choice(np.flatnonzero((scaled > 0.1).mean(others) > LEAST_TISSUE)))
+def _levels(mask: np.ndarray, axis: int) -> np.ndarray:
+    """The slices along an axis that hold enough of a mask."""
+    return np.flatnonzero(mask.mean(tuple(a for a in range(3) if a != axis)) > LEAST_TISSUE)
 
 
 def _resampled(plane: np.ndarray, step: np.ndarray, generator: Generator, size: int) -> np.ndarray:
@@ -151,7 +152,7 @@ def _resampled(plane: np.ndarray, step: np.ndarray, generator: Generator, size: 
     angle = generator.uniform(-TURN_RAD, TURN_RAD)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     flips = generator.choice([-1.0, 1.0], 2)
-    first, last = _box(plane > 0.1)
+    first, last = _box(plane > SIGNAL)
     reach = np.maximum((last - first - size * step) / 2, 0) + 6 * step
     middle = (first + last) / 2 + generator.uniform(-reach, reach)
     offsets = (np.arange(size) - (size - 1) / 2)[:, None] * flips
