@@ -67,7 +67,15 @@ def mr_scan(measurement: KSpace) -> Scan:
     spacing_mm = measurement.grid.spacing_mm
     hideable = _outside_centre(measurement.mask.any(axis=0), measurement.calibration_lines)
     return Scan(
-        operator, unit * samples, noise_std, variance, Window(0.0, scale), hideable, spacing_mm[0] / spacing_mm[2], middle
+        operator=operator,
+        y=unit * samples,
+        noise_std=noise_std,
+        variance=variance,
+        window=Window(0.0, scale),
+        hideable=hideable,
+        slice_ratio=spacing_mm[0] / spacing_mm[2],
+        slice_operator=middle,
+        support=(root_sum_of_squares(maps) > 0).float(),
     )
 
 

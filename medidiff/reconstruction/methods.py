@@ -1,5 +1,6 @@
 """What the name of a method stands for: a function from a scan to a volume, with the settings of the room."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -20,8 +21,8 @@ from medidiff.reconstruction.operators import Scan
 from medidiff.reconstruction.patches import InChunks
 from medidiff.reconstruction.reddiff import volume_red_diff
 from medidiff.reconstruction.settings import ReconstructSettings
+from physics.mri.sense import reconstruct_sense, reconstruct_zero_filled
 from physics.solvers.cgls import reconstruct_cgls
-from physics.solvers.conjugate_gradient import conjugate_gradient
 from physics.solvers.sirt import reconstruct_sirt
 from physics.solvers.total_variation import reconstruct_tv
 
@@ -36,26 +37,18 @@ def classical(method: str, settings: ReconstructSettings) -> Solve:
         "fbp": lambda scan: back_projected(scan, **settings.fbp.model_dump()),
         "sirt": lambda scan: reconstruct_sirt(scan.operator, scan.y, iterations=own.sirt_iterations, nonnegative=True),
         "cgls": lambda scan: reconstruct_cgls(scan.operator, scan.y, iterations=own.cgls_iterations),
-        "zerofilled": zero_filled,
-        "cgsense": lambda scan: ridge(scan, weight=own.cgsense_ridge, iterations=own.cgsense_iterations),
+        # of the operator as it was before it got norm 1
+        "zerofilled": lambda scan: reconstruct_zero_filled(scan.operator.operator, scan.y / scan.operator.factor),
+        "cgsense": lambda scan: reconstruct_sense(
+            scan.operator, scan.y, iterations=own.cgsense_iterations, ridge=own.cgsense_ridge
+        ),
     }[method]
-
-
-def zero_filled(scan: Scan) -> Tensor:
-    """A^H y of the operator as it was before it got norm 1: what is missing in k-space is 0."""
-    return scan.operator.adjoint(scan.y) / scan.operator.factor**2
-
-
-def ridge(scan: Scan, *, weight: float, iterations: int) -> Tensor:
-    """CG-SENSE (Pruessmann 2001) with a ridge: the x that minimises  |A x - y|^2 + weight |x|^2, from 0."""
-    back = scan.operator.adjoint(scan.y)
-    start = torch.zeros_like(back)
-    return conjugate_gradient(lambda x: scan.operator.normal(x) + weight * x, back, start, iterations=iterations)
 
 
 def total_variation(weight: float, settings: ReconstructSettings) -> Solve:
     """Total variation of one weight."""
-    return lambda scan: reconstruct_tv(scan.operator, scan.y, weight=weight, iterations=settings.tv.iterations)
+    iterations = settings.tv.iterations
+    return lambda scan: scan.supported(reconstruct_tv(scan.operator, scan.y, weight=weight, iterations=iterations))
 
 
 def tv_weight(scan: Scan, settings: ReconstructSettings) -> tuple[float, Choice | None]:
@@ -65,6 +58,26 @@ def tv_weight(scan: Scan, settings: ReconstructSettings) -> tuple[float, Choice 
     candidates = {f"{weight:g}": total_variation(weight, settings) for weight in settings.tv.weights}
     choice = choose(scan, candidates, **settings.heldout.model_dump(), seed=settings.seed)
     return float(choice.name), choice
+
+
+def nadds_options(scan: Scan, card: Card, settings: ReconstructSettings) -> NADDS:
+    """NA-DDS as the settings, the noise and the spacing of the scan want it."""
+    own, is_noisy = settings.nadds, scan.noise_std > 0
+    threshold = own.z_threshold if own.z_threshold is not None else 0.012 if is_noisy else 0.004
+    return NADDS(
+        card.sd,
+        steps=own.steps,
+        sigma_max=own.sigma_max,
+        sigma_min=own.sigma_min,
+        eta=own.eta,
+        data_steps=own.data_steps or (10 if is_noisy else 5),
+        rho=own.z_weight,
+        threshold=scan.unit * threshold * scan.slice_ratio,
+        anchor=own.anchor,
+        least_noise=1e-4 * scan.unit,
+        bounds=(-math.inf, math.inf) if scan.operator.is_complex else (-1.1, 1.1),
+        is_posterior=own.mode == "posterior",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +103,8 @@ class Diffusion:
         noise = Noise(self.settings.seed, tuple(f"sample {index}, slice {place}" for place in range(len(scan.y))))
         run = {"nadds": self._nadds, "dds": self._dds, "mbir": self._mbir, "reddiff": self._reddiff}[self.method]
         what, count = f"{self.method}, sample {index + 1} of {self.settings.samples}", self._levels
-        return scan.volume(run(scan, scan.measurement(), noise, lambda state: self.on_step(what, state.step, count)))
+        u = run(scan, scan.measurement(), noise, lambda state: self.on_step(what, state.step, count))
+        return scan.supported(scan.volume(u))
 
     @property
     def _levels(self) -> int:
@@ -100,22 +114,7 @@ class Diffusion:
         return (len(scan.y), self.card.channels, *scan.operator.domain[-2:])
 
     def _nadds(self, scan: Scan, measurement: Measurement, noise: Noise, on_step: Callable[[State], None]) -> Tensor:
-        own, is_noisy = self.settings.nadds, scan.noise_std > 0
-        threshold = own.z_threshold if own.z_threshold is not None else 0.012 if is_noisy else 0.004
-        options = NADDS(
-            self.card.sd,
-            steps=own.steps,
-            sigma_max=own.sigma_max,
-            sigma_min=own.sigma_min,
-            eta=own.eta,
-            data_steps=own.data_steps or (10 if is_noisy else 5),
-            rho=own.z_weight,
-            threshold=scan.unit * threshold * scan.slice_ratio,
-            anchor=own.anchor,
-            least_noise=1e-4 * scan.unit,
-            bounds=(-float("inf"), float("inf")) if scan.operator.is_complex else (-1.1, 1.1),
-            is_posterior=own.mode == "posterior",
-        )
+        options = nadds_options(scan, self.card, self.settings)
         return na_dds(self.denoiser, measurement, self._shape(scan), options=options, noise=noise, on_step=on_step)
 
     def _dds(self, scan: Scan, measurement: Measurement, noise: Noise, on_step: Callable[[State], None]) -> Tensor:

@@ -121,6 +121,7 @@ class Scan:
     hideable         views or lines that may be held out
     slice_ratio      edge of a pixel over distance of slices
     slice_operator   of one slice, before it got norm 1
+    support          (slice, *domain)   1 where an image can be seen at all, 0 where no coil sees; None: everywhere
     """
 
     operator: Normalised
@@ -131,6 +132,7 @@ class Scan:
     hideable: tuple[int, ...]
     slice_ratio: float
     slice_operator: LinearOperator
+    support: Tensor | None = None
 
     def keep(self, indices: Sequence[int]) -> "Scan":
         """The scan with only these views or lines, its operator of norm 1 again."""
@@ -160,6 +162,10 @@ class Scan:
     def volume(self, u: Tensor) -> Tensor:
         """The inverse of `state`."""
         return as_complex(u)[:, 0] if self.operator.is_complex else (u + 1) / 2
+
+    def supported(self, x: Tensor) -> Tensor:
+        """A volume (slice, *domain) with 0 where nothing could be seen."""
+        return x if self.support is None else x * self.support.to(x)
 
     def misfit(self, x: Tensor) -> float:
         """|A x - y| / |y|  of a volume (slice, *domain) in window units."""
