@@ -27,7 +27,7 @@ def model_page(card: Card) -> str:
         ),
         "## Data",
         *(_source(source) for source in card.data),
-        *(_split(name, names) for name, names in card.split.items()),
+        *(_split(name, names) for name, names in sorted(card.split.items())),
         "## Training",
         _table(
             {
@@ -65,7 +65,7 @@ def _source(source: Mapping) -> str:
 
 def _split(name: str, names: Mapping) -> str:
     words = {"train": "trained on", "validation": "validation loss on", "held_out": "never trained on"}
-    parts = [f"{words[part]} {len(found)}: {', '.join(found)}" for part, found in names.items() if found]
+    parts = [f"{word} {len(names[part])}: {', '.join(names[part])}" for part, word in words.items() if names[part]]
     return f"- {name}: " + "; ".join(parts) + "."
 
 
