@@ -15,6 +15,7 @@ from medidiff.cli import (
     scan,
     steps,
     training,
+    validation,
 )
 
 app = typer.Typer(
@@ -42,6 +43,7 @@ app.command(rich_help_panel=STEPS)(steps.truth)
 app.command(rich_help_panel=STEPS)(steps.segment)
 app.command(rich_help_panel=STEPS)(steps.export)
 app.command(rich_help_panel=STEPS)(steps.evaluate)
+app.command(rich_help_panel=STEPS)(validation.validate)
 app.command(rich_help_panel=STEPS)(chromatography.chromatograph)
 app.command(rich_help_panel=STEPS)(chromatography.fit_many)
 app.command(rich_help_panel=STEPS)(chromatography.elute)
