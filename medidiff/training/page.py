@@ -1,6 +1,6 @@
 """The card of a prior as a page for people: what it is, what it was made of, how good it is, what it is not for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from medidiff.diffusion.card import Card
 
@@ -47,6 +47,7 @@ def model_page(card: Card) -> str:
         "that knows nothing). Per noise level, with its squared error over that of the best linear denoiser, which is below 1 "
         "where the network is worth using:",
         _losses(card),
+        *_missed_gate(card),
         f"Weights: SHA-256 `{card.weights_sha256}`.",
     ]
     return "\n\n".join(sections) + "\n"
@@ -65,12 +66,24 @@ def _source(source: Mapping) -> str:
 
 def _split(name: str, names: Mapping) -> str:
     words = {"train": "trained on", "validation": "validation loss on", "held_out": "never trained on"}
-    parts = [f"{word} {len(names[part])}: {', '.join(names[part])}" for part, word in words.items() if names[part]]
+    parts = [f"{word} {_count(names[part])}{', '.join(names[part])}" for part, word in words.items() if names[part]]
     return f"- {name}: " + "; ".join(parts) + "."
+
+
+def _count(names: Sequence[str]) -> str:
+    return f"{len(names)}: " if len(names) > 1 else ""
 
 
 def _table(rows: Mapping[str, str]) -> str:
     return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def _missed_gate(card: Card) -> list[str]:
+    """A sentence where the loss is above what its file of settings aims at."""
+    gate = card.training.get("gate")
+    if gate is None or card.validation_loss <= gate:
+        return []
+    return [f"**The loss is above the {gate:g} that its file aims at**: compare with total variation before you believe a gain."]
 
 
 def _losses(card: Card) -> str:

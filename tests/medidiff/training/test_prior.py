@@ -1,6 +1,7 @@
 """From a file of settings to a prior's folder: the same bytes again, a card that tells the truth, a page for people."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from medidiff.errors import ConfigError, DataError
 from medidiff.io.prior_files import read_prior, write_prior
 from medidiff.phantoms.chest import make_chests
 from medidiff.training.images import Images, training_images
+from medidiff.training.page import model_page
 from medidiff.training.prior import pack_trained, prepare_prior
 from medidiff.training.run import run_training
 
@@ -64,6 +66,13 @@ def test_the_page_says_what_the_card_says(trained):
     for said in (file.title, file.not_for, "digital chests", f"**{done.score:.4f}**", card.weights_sha256, "| steps | 6 |"):
         assert said in page
     assert page.count("| 0.01 to 0.03 |") == 1
+
+
+def test_the_page_says_where_the_loss_is_above_what_was_aimed_at(trained):
+    card = read_card(trained[3]["card.json"].decode())
+    assert "above the 0.001 that its file aims at" in model_page(replace(card, training=card.training | {"gate": 0.001}))
+    assert "aims at" not in model_page(replace(card, training=card.training | {"gate": 5.0}))
+    assert "aims at" not in model_page(card)
 
 
 def test_images_are_those_of_the_seeds_and_training_and_validation_share_none(tiny):
