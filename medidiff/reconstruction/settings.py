@@ -20,11 +20,9 @@ Method = Literal[
     "auto",
     "zerofilled",
     "cgsense",
-    "deepinv-dps",
-    "deepinv-diffpir",
 ]
-NEED_PRIOR = frozenset({"nadds", "dds", "mbir", "reddiff", "deepinv-dps", "deepinv-diffpir"})
-ONLY_CT = frozenset({"fbp", "sirt", "cgls", "mbir", "deepinv-dps", "deepinv-diffpir"})
+NEED_PRIOR = frozenset({"nadds", "dds", "mbir", "reddiff"})
+ONLY_CT = frozenset({"fbp", "sirt", "cgls", "mbir"})
 ONLY_MRI = frozenset({"zerofilled", "cgsense"})
 
 Share = Annotated[float, Field(ge=0, le=1)]
