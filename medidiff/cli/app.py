@@ -30,6 +30,7 @@ app = typer.Typer(
 WORKFLOW, STEPS, OTHER = "The workflow", "Single steps", "Around it"
 
 app.command(rich_help_panel=WORKFLOW)(scan.scan)
+app.command(rich_help_panel=WORKFLOW)(validation.cases)
 app.command(rich_help_panel=WORKFLOW)(run.check)
 app.command(rich_help_panel=WORKFLOW)(run.run)
 app.command(rich_help_panel=WORKFLOW)(inspect.status)

@@ -1,4 +1,4 @@
-"""`medidiff validate`: predictions of a challenge to its leaderboard figures."""
+"""`medidiff cases|validate`: a challenge folder to a study table; its predictions to leaderboard figures."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,6 +14,23 @@ Name = Annotated[
     Literal["hecktor2021", "hecktor2022", "hecktor2025", "autopet", "autopet-nnunet"],
     typer.Option(help="layout, labels and figures; autopet-nnunet: autoPET in the layout of nnU-Net", show_default=False),
 ]
+
+
+def cases(
+    challenge_folder: Folder,
+    challenge: Name,
+    table: Annotated[Path, typer.Option("-o", "--output", help="the study table (TSV)", show_default=False)],
+) -> None:
+    """Write the study table of a challenge folder, which a configuration names as studies.table."""
+    from medidiff.io.atomic import write_text
+    from medidiff.io.layouts.segmentation import petct_studies
+    from medidiff.segmentation.leaderboard import CHALLENGES
+    from medidiff.studies import write_studies
+
+    studies = petct_studies(CHALLENGES[challenge].cases(challenge_folder), challenge_folder)
+    write_text(table, write_studies(studies))
+    usable = sum(study.status == "ok" for study in studies)
+    typer.echo(f"{table}: {usable} studies, {len(studies) - usable} rejected")
 
 
 def validate(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medidiff.errors import DataError
+from medidiff.io.layouts.challenge import unique_names
+from medidiff.studies import Study
 
 
 @dataclass(frozen=True)
@@ -43,3 +45,18 @@ def listed(cases: list[SegmentationCase], folder: Path, expected: str) -> list[S
             f"{folder.name}: found {', '.join(twice[:5])} more than once, expected one place for each. Name one part."
         )
     return sorted(cases, key=lambda case: case.name)
+
+
+def petct_studies(cases: list[SegmentationCase], folder: Path) -> list[Study]:
+    """The cases as lines of a study table; those that lack CT or PET are rejected there.
+
+    folder   of the challenge; files are named from it on
+    """
+    return [_study(case, name, Path(folder)) for case, name in zip(cases, unique_names(case.name for case in cases))]
+
+
+def _study(case: SegmentationCase, name: str, folder: Path) -> Study:
+    ct, pet, truth = (path.relative_to(folder).as_posix() if path is not None else "" for path in (case.ct, case.pet, case.truth))
+    absent = [word for word, path in (("CT", case.ct), ("PET", case.pet)) if path is None or not path.is_file()]
+    status, reason = ("reject", f"no {' and no '.join(absent)}") if absent else ("ok", "")
+    return Study(name, "petct", str(folder.resolve()), ct, pet, truth, status, reason, case.split)

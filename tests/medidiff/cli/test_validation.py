@@ -2,15 +2,19 @@
 
 import csv
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from medidiff.cli.app import app
+from medidiff.cli.validation import Name
 from medidiff.errors import DataError
 from medidiff.io.nifti import write_nifti
 from medidiff.io.volume import Volume
+from medidiff.segmentation.leaderboard import CHALLENGES
+from medidiff.studies import read_studies
 
 # oblique, 2 x 2.5 x 4 mm: a voxel is 0.02 ml
 _TURN = np.array([[0.8, -0.6, 0.0], [0.6, 0.8, 0.0], [0.0, 0.0, 1.0]])
@@ -163,3 +167,17 @@ def test_a_folder_without_any_prediction_is_an_error_rather_than_a_score_of_zero
     _, folder = hecktor2022(tmp_path)
     with pytest.raises(DataError, match="found no prediction for 2 cases with labels, expected such as CHUM-001"):
         run(tmp_path / "elsewhere", folder, "hecktor2022", tmp_path / "out")
+
+
+def test_cases_writes_the_study_table_of_a_challenge_folder(tmp_path):
+    _, folder = hecktor2022(tmp_path)
+    table = tmp_path / "studies.tsv"
+    done = CliRunner().invoke(app, ["cases", str(folder), "--challenge", "hecktor2022", "-o", str(table)])
+    assert "2 studies, 1 rejected" in done.output
+    studies = read_studies(table)
+    assert list(studies) == ["CHUM-001", "CHUS-002", "HGJ-003"]
+    assert (studies["HGJ-003"].status, studies["HGJ-003"].reason) == ("reject", "no PET")
+
+
+def test_every_challenge_of_the_command_line_is_known():
+    assert set(get_args(get_args(Name)[0])) == set(CHALLENGES)

@@ -5,12 +5,16 @@ import json
 import numpy as np
 import pytest
 
+from medidiff.config import read_config
 from medidiff.errors import DataError
+from medidiff.io.convert import convert_petct, convert_truth
 from medidiff.io.layouts.autopet import list_autopet
 from medidiff.io.layouts.hecktor import list_hecktor2021, list_hecktor2022, list_hecktor2025
 from medidiff.io.layouts.nnunet import list_nnunet
+from medidiff.io.layouts.segmentation import petct_studies
 from medidiff.io.nifti import write_nifti
 from medidiff.io.volume import Volume
+from medidiff.studies import read_studies, write_studies
 
 AFFINE = np.array([[0.0, -2.5, 0.0, 7.0], [2.0, 0.0, 0.0, -9.0], [0.0, 0.0, 4.0, 30.0], [0.0, 0.0, 0.0, 1.0]])
 
@@ -125,3 +129,35 @@ def test_one_name_in_two_places_is_an_error(tmp_path):
     touch(tmp_path, "a/SUV_/p/s/SUV.nii.gz", "b/p/s/SUV.nii.gz")
     with pytest.raises(DataError, match="found p_s more than once"):
         list_autopet(tmp_path)
+
+
+def test_cases_become_a_study_table_that_the_workflow_reads(tmp_path):
+    folder = tmp_path / "hecktor"
+    touch(folder, "imagesTr/MDA_001__CT.nii.gz", "imagesTr/MDA_001__PT.nii.gz", "labelsTr/MDA_001.nii.gz")
+    touch(folder, "imagesTs/CHB-009__CT.nii.gz")
+    table = tmp_path / "studies.tsv"
+    table.write_text(write_studies(petct_studies(list_hecktor2022(folder), folder)))
+    rejected, usable = read_studies(table).values()
+    assert (rejected.study, rejected.status, rejected.reason) == ("CHB-009", "reject", "no PET")
+    assert (usable.study, usable.ct, usable.pet) == ("MDA-001", "imagesTr/MDA_001__CT.nii.gz", "imagesTr/MDA_001__PT.nii.gz")
+    assert (usable.path, usable.truth, usable.split) == (str(folder), "labelsTr/MDA_001.nii.gz", "train")
+
+
+def test_a_study_of_the_table_converts_with_the_union_of_its_labels(tmp_path):
+    ramp = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+    truth = np.zeros((3, 4, 5), np.uint8)
+    truth[0], truth[2, 0] = 1, 2
+    for name, array in (("imagesTr/A__CT", ramp - 40), ("imagesTr/A__PT", ramp / 10), ("labelsTr/A", truth)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_nifti(Volume(array, AFFINE), tmp_path / f"{name}.nii.gz")
+    (study,) = petct_studies(list_hecktor2022(tmp_path), tmp_path)
+    found = convert_petct(study.path, ct=study.ct, pet=study.pet, pet_unit="suv")
+    masks = convert_truth(study.path, ct=study.ct, pet=study.pet, structures=[tmp_path / study.truth], roi="1|2")
+    assert found.pet.array == pytest.approx(ramp / 10)
+    assert masks.ct.array.sum() == np.count_nonzero(truth)
+
+
+@pytest.mark.parametrize("name", ["hecktor2021", "hecktor2022", "hecktor2025", "autopet", "autopet-nnunet"])
+def test_the_configuration_of_each_challenge_is_in_order(request, name):
+    config = read_config(request.config.rootpath / "configs" / f"{name}.yaml")
+    assert (config.studies.table, config.convert.pet_unit) == (f"data/{name}.tsv", "suv")
