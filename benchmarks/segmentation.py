@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from benchmarks.record import Row, interleaved, kept, line, version, write
 from medidiff.diffusion.networks.unet import UNet, UNetShape
 from medidiff.diffusion.noise import Noise
-from medidiff.io.prior_files import read_prior
 from medidiff.io.nifti import read_nifti
+from medidiff.io.prior_files import read_prior
 from medidiff.io.resample import resample_to
 from medidiff.io.slab_file import SlabArray
 from medidiff.metrics.overlap import dice
