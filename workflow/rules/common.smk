@@ -157,7 +157,8 @@ def prior_of(wildcards):
     folder = plan.solver_settings(
         CONFIG, STUDIES[wildcards.study], wildcards.method
     ).prior
-    return sorted(map(str, Path(folder).iterdir())) if folder else []
+    files = ("card.json", "model.safetensors")
+    return [f"{folder}/{name}" for name in files] if folder else []
 
 
 def calibrations_of(wildcards):
