@@ -117,7 +117,10 @@ def _sampled(scan: Scan, diffusion: Diffusion) -> _Result:
 
 def _total_variation(scan: Scan, settings: ReconstructSettings) -> _Result:
     weight, choice = tv_weight(scan, settings)
-    return _Result(total_variation(weight, settings)(scan), numbers={"tv_weight": weight} | _heldout(choice))
+    result = _Result(total_variation(weight, settings)(scan), numbers={"tv_weight": weight} | _heldout(choice))
+    if choice is not None and weight in (min(settings.tv.weights), max(settings.tv.weights)):
+        result.warnings.append(f"The best weight of total variation, {weight:g}, is at the end of tv.weights: widen them.")
+    return result
 
 
 def _auto(scan: Scan, settings: ReconstructSettings, prior: Prior | None, network: InChunks | None, on_step: OnStep) -> _Result:

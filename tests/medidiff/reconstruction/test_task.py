@@ -138,6 +138,7 @@ def test_the_weight_of_total_variation_comes_from_hidden_views(measure, hu):
     found = reconstruct(measure(hu, views=20), method="tv", settings=settings)
     assert found.numbers["tv_weight"] == 1e-4
     assert 0 < found.numbers["heldout"] < 0.2
+    assert "The best weight of total variation, 0.0001, is at the end of tv.weights: widen them." in found.warnings
 
 
 @pytest.mark.parametrize(
