@@ -100,7 +100,7 @@ def segment(
         from medidiff.segmentation.task import segment as run
 
         chosen = checked_settings(room.SegmentSettings, settings)
-        found = run(read_nifti(ct), read_nifti(pet), method=method, settings=chosen)
+        found = run(read_nifti(ct), read_nifti(pet), method=method, settings=chosen, study=study)
         write_nifti(found.mask, mask_out)
         finish(this, record, room.RESULT_VERSION, chosen, [ct, pet], [mask_out], found.numbers, found.warnings)
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-from physics.solvers.differences import difference_z, difference_z_adjoint
 from torch import Tensor
 
 from medidiff.diffusion.denoiser import Denoiser
@@ -11,6 +10,7 @@ from medidiff.diffusion.measurement import Measurement
 from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.reddiff import RedDiff
 from medidiff.diffusion.sample import State
+from physics.solvers.differences import difference_z, difference_z_adjoint
 
 PROX_ITERATIONS = 20  # on the dual, which starts where the last step left it
 
