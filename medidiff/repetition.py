@@ -24,10 +24,15 @@ def repeat(path: Path) -> list[str]:
         places = {os.path.normpath(path.parent / name): Path(folder, Path(name).name) for name in record["result"]["outputs"]}
         places[os.path.normpath(path)] = Path(folder, path.name)
         words = _redirected(command, places, Path(folder))
-        done = subprocess.run([sys.executable, "-m", "medidiff", *words], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-m", "medidiff", *words], capture_output=True, text=True, env=_one_thread())
         if done.returncode:
             raise DataError(f"{path}: the step failed when run again:\n{done.stderr.strip()}")
         return _differences(record, read_record(places[os.path.normpath(path)]))
+
+
+def _one_thread() -> dict[str, str]:
+    """The environment of a rule, which has one thread: sums in another order would change the last bits."""
+    return os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def _redirected(command: list[str], places: dict[str, Path], folder: Path) -> list[str]:

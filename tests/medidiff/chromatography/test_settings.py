@@ -74,7 +74,7 @@ def test_programmes_need_one_oven_in_seconds_and_kelvin(values, message):
 def test_studies_of_programmes_need_their_programme():
     with pytest.raises(ConfigError, match=r"studies\.programmes: X has no published programme in elute\.programmes"):
         load({"studies": {"programmes": ["X"]}})
-    with pytest.raises(ConfigError, match="A is named twice among phantoms, chromatograms and programmes"):
+    with pytest.raises(ConfigError, match="A is named twice among the studies"):
         load({"studies": {"chromatograms": {"A": {}}, "phantoms": {"A": {}}}})
 
 
