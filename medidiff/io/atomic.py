@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 from medidiff.errors import DataError
@@ -18,11 +19,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     Raises DataError when the disk is full or the folder cannot be written; the temporary file is removed then, and
     on any other error. Two writers of one final name never mix: each has its own temporary file and the last rename wins.
+    What writers of this name left behind when they were killed on this machine is removed first.
     """
     path = Path(path)
     temporary = path.with_name(f".tmp.{socket.gethostname()}.{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_orphans(path)
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
@@ -50,6 +53,24 @@ def write_text(path: str | Path, content: str) -> None:
 def _remove(temporary: Path) -> None:
     with suppress(OSError):
         temporary.unlink()
+
+
+def _remove_orphans(path: Path) -> None:
+    start = f".tmp.{socket.gethostname()}."
+    for orphan in path.parent.glob(f"{escape(start)}*.{escape(path.name)}"):
+        writer = orphan.name.removeprefix(start).removesuffix(f".{path.name}")
+        if writer.isdigit() and not _is_running(int(writer)):
+            _remove(orphan)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

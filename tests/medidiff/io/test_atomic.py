@@ -1,7 +1,9 @@
 """Files appear whole or not at all."""
 
 import os
+import socket
 import subprocess
+import sys
 
 import pytest
 
@@ -57,3 +59,18 @@ def test_a_full_disk_leaves_no_stump_and_says_how_much_is_free(tmp_path, kilobyt
     done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, env=environment)
     assert "No space left" in done.stdout and "MB are free there" in done.stdout, done.stderr
     assert done.stdout.strip().endswith("[]")
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write_of_the_name(tmp_path):
+    done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    host = socket.gethostname()
+    dead = tmp_path / f".tmp.{host}.{done.stdout.strip()}.mask[1].nii.gz"
+    alive = tmp_path / f".tmp.{host}.{os.getppid()}.mask[1].nii.gz"
+    elsewhere = tmp_path / f".tmp.{host}-2.1.mask[1].nii.gz"
+    other = tmp_path / f".tmp.{host}.{done.stdout.strip()}.mask[2].nii.gz"
+    for path in (dead, alive, elsewhere, other):
+        path.write_bytes(b"half")
+    write_bytes(tmp_path / "mask[1].nii.gz", b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        path.name for path in (alive, elsewhere, other, tmp_path / "mask[1].nii.gz")
+    )
