@@ -1,8 +1,7 @@
 """The card of a model that segments as a page for people."""
 
-from collections.abc import Mapping
-
 from medidiff.segmentation.model import MaskCard
+from medidiff.training.markdown import data_set, table, versions
 
 KINDS = {
     "diffusion": "A diffusion model of lesion masks: it draws several masks of a study (`segment`, method `diffusion`)",
@@ -19,7 +18,7 @@ def mask_page(card: MaskCard) -> str:
         "## Not for",
         card.not_for,
         "## What it sees",
-        _table(
+        table(
             {
                 "channels": ", ".join(card.conditioning["modalities"]),
                 "voxels": f"{card.conditioning['spacing_mm']:g} mm, cubic, in patches of {' x '.join(map(str, card.patch))}",
@@ -30,10 +29,10 @@ def mask_page(card: MaskCard) -> str:
             }
         ),
         "## Data",
-        *(_source(source) for source in card.data),
+        *(data_set(source) for source in card.data),
         *(f"- {part}, {len(names)}: {', '.join(names)}." for part, names in card.split.items()),
         "## Training",
-        _table(
+        table(
             {
                 "steps": card.steps,
                 "hours": f"{card.hours:g}",
@@ -43,24 +42,15 @@ def mask_page(card: MaskCard) -> str:
                     for name in ("objective", "batch", "learning_rate", "start")
                     if name in card.training
                 },
-                "versions": ", ".join(f"{name} {version}" for name, version in sorted(card.versions.items())),
+                "versions": versions(card.versions),
             }
         ),
         *([card.history] if card.history else []),
         "## Scores on patients it was not trained on",
-        _table({name: _number(value) for name, value in card.scores.items()}),
+        table({name: _number(value) for name, value in card.scores.items()}),
         f"Weights: SHA-256 `{card.weights_sha256}`.",
     ]
     return "\n\n".join(sections) + "\n"
-
-
-def _source(source: Mapping) -> str:
-    lines = [f"- **{source['name']}**: {source['title']}. Licence: {source['licence']}."]
-    return "\n".join([*lines, *(f"  {citation}." for citation in source["citation"])])
-
-
-def _table(rows: Mapping[str, object]) -> str:
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())])
 
 
 def _number(value: object) -> str:

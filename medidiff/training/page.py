@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from medidiff.diffusion.card import Card
+from medidiff.training.markdown import data_set, table, versions
 
 
 def model_page(card: Card) -> str:
@@ -16,7 +17,7 @@ def model_page(card: Card) -> str:
         "## Not for",
         f"{card.not_for}",
         "## What it knows",
-        _table(
+        table(
             {
                 "images": f"{card.channels} channel{'s' if card.channels > 1 else ''}, "
                 f"sides a multiple of {card.multiple}, -1 and 1 stand for {card.window[0]:g} and {card.window[1]:g} {card.units}",
@@ -26,10 +27,10 @@ def model_page(card: Card) -> str:
             }
         ),
         "## Data",
-        *(_source(source) for source in card.data),
+        *(data_set(source) for source in card.data),
         *(_split(name, names) for name, names in sorted(card.split.items())),
         "## Training",
-        _table(
+        table(
             {
                 "steps": f"{card.steps}",
                 "batch": f"{card.training.get('batch', '')}",
@@ -38,7 +39,7 @@ def model_page(card: Card) -> str:
                 "hours": f"{card.hours:g}",
                 "weights": card.weights,
                 "seed": f"{card.seed}",
-                "versions": ", ".join(f"{name} {version}" for name, version in sorted(card.versions.items())),
+                "versions": versions(card.versions),
             }
         ),
         *([card.history] if card.history else []),
@@ -59,11 +60,6 @@ def _network(card: Card) -> str:
     return f"2-D U-Net, features {widths}, {n['blocks']} block(s) per resolution, space-to-depth {n['stem']}"
 
 
-def _source(source: Mapping) -> str:
-    lines = [f"- **{source['name']}**: {source['title']}. Licence: {source['licence']}."]
-    return "\n".join([*lines, *(f"  {citation}." for citation in source["citation"])])
-
-
 def _split(name: str, names: Mapping) -> str:
     words = {"train": "trained on", "validation": "validation loss on", "held_out": "never trained on"}
     parts = [f"{word} {_count(names[part])}{', '.join(names[part])}" for part, word in words.items() if names[part]]
@@ -72,10 +68,6 @@ def _split(name: str, names: Mapping) -> str:
 
 def _count(names: Sequence[str]) -> str:
     return f"{len(names)}: " if len(names) > 1 else ""
-
-
-def _table(rows: Mapping[str, str]) -> str:
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())])
 
 
 def _missed_gate(card: Card) -> list[str]:
