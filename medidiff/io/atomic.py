@@ -30,7 +30,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync(path.parent)  # the rename itself survives a power cut only when the folder is synced too
     except OSError as error:
         _remove(temporary)
         raise DataError(f"{path}: could not be written ({error.strerror or error}). {_free_space(path.parent)}") from error
@@ -73,9 +73,9 @@ def _is_running(process: int) -> bool:
     return True
 
 
-def _sync_folder(folder: Path) -> None:
-    # the rename itself survives a power cut only when the folder is synced too
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Nothing, once the file or folder is on the disk itself."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from medidiff.errors import DataError
+from medidiff.io.atomic import sync
 
 
 @contextmanager
@@ -22,32 +23,34 @@ def atomic_folder(path: str | Path, *, pattern: str) -> Iterator[Path]:
     is full; the temporary folder is removed then, and on any other error.
     """
     path = Path(path)
-    mark = f"{socket.gethostname()}.{os.getpid()}.{path.name}"
-    temporary, former = path.with_name(f".tmp.{mark}"), path.with_name(f".old.{mark}")
     strange = sorted(entry.name for entry in path.iterdir() if not entry.match(pattern)) if path.is_dir() else []
     if strange or (path.exists() and not path.is_dir()):
         found = ", ".join(strange[:3]) or "a file"
         raise DataError(f"{path}: holds {found}, expected nothing, or {pattern} alone to replace. Name another folder.")
+    with replaced_folder(path, advice="Free some space and run it again.") as temporary:
+        yield temporary
+
+
+@contextmanager
+def replaced_folder(path: Path, *, advice: str) -> Iterator[Path]:
+    """An empty temporary folder as of `atomic_folder`, for a final folder whose content the caller has looked at.
+
+    advice   end of the DataError for a disk that is full or a place that cannot be written
+    """
+    mark = f"{socket.gethostname()}.{os.getpid()}.{path.name}"
+    temporary, former = path.with_name(f".tmp.{mark}"), path.with_name(f".old.{mark}")
     try:
         temporary.mkdir(parents=True)
         yield temporary
         for entry in [*temporary.iterdir(), temporary]:
-            _sync(entry)
+            sync(entry)
         if path.exists():
             os.replace(path, former)
         os.replace(temporary, path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
-        raise DataError(f"{path}: could not be written ({error.strerror or error}). Free some space and run it again.") from error
+        raise DataError(f"{path}: could not be written ({error.strerror or error}). {advice}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if path.exists():
             shutil.rmtree(former, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,10 +1,5 @@
 """A digital patient as genuine DICOM: CT, PET with a vendor's headers, and an RT Structure Set on each."""
 
-import os
-import shutil
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +8,7 @@ from pydicom.dataset import Dataset
 
 from medidiff.errors import DataError
 from medidiff.io.atomic import write_text
+from medidiff.io.atomic_folder import replaced_folder
 from medidiff.io.volume import Volume
 from medidiff.phantoms.anatomy import LABELS
 from medidiff.phantoms.identity import dicom_date, dicom_time
@@ -43,7 +39,7 @@ def write_patient(patient: Patient, folder: Path) -> Manifest:
     vendor = VENDORS[patient.settings.vendor]
     scan = draw_scan(patient.settings, lag_s=vendor.lag_s)
     per_suv = stored_per_suv(vendor, scan, slices=patient.pet.array.shape[2], decay=patient.settings.decay)
-    with _new_folder(folder) as temporary:
+    with replaced_folder(folder, advice="Choose another folder.") as temporary:
         ct = _write_ct(patient, temporary / "CT", scan=scan)
         pet = _write_pet(patient, temporary / "PET", scan=scan, per_suv=per_suv)
         for name, series, truth in (("CT", ct, patient.truth_ct), ("PET", pet, patient.truth_pet)):
@@ -114,20 +110,3 @@ def _refuse_foreign(folder: Path) -> None:
             f"{folder}: holds {len(foreign)} entries that no digital patient has ({', '.join(foreign[:3])}), "
             "expected an empty folder or an earlier patient. Choose another folder."
         )
-
-
-@contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
-    mark = f"{socket.gethostname()}.{os.getpid()}.{folder.name}"
-    temporary, old = folder.with_name(f".tmp.{mark}"), folder.with_name(f".old.{mark}")
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(temporary, folder)
-    except OSError as error:
-        raise DataError(f"{folder}: could not be written ({error.strerror or error}). Choose another folder.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
