@@ -60,6 +60,11 @@ def tv_weight(scan: Scan, settings: ReconstructSettings) -> tuple[float, Choice 
     return float(choice.name), choice
 
 
+def noise_of(index: int, scan: Scan, seed: int) -> Noise:
+    """The noise of a sample, slice by slice, whatever the number of samples and the slabs are."""
+    return Noise(seed, tuple(f"sample {index}, slice {place}" for place in range(len(scan.y))))
+
+
 def nadds_options(scan: Scan, card: Card, settings: ReconstructSettings) -> NADDS:
     """NA-DDS as the settings, the noise and the spacing of the scan want it."""
     own, is_noisy = settings.nadds, scan.noise_std > 0
@@ -100,7 +105,7 @@ class Diffusion:
 
     def sample(self, scan: Scan, index: int) -> Tensor:
         """One volume in window units."""
-        noise = Noise(self.settings.seed, tuple(f"sample {index}, slice {place}" for place in range(len(scan.y))))
+        noise = noise_of(index, scan, self.settings.seed)
         run = {"nadds": self._nadds, "dds": self._dds, "mbir": self._mbir, "reddiff": self._reddiff}[self.method]
         what, count = f"{self.method}, sample {index + 1} of {self.settings.samples}", self._levels
         u = run(scan, scan.measurement(), noise, lambda state: self.on_step(what, state.step, count))

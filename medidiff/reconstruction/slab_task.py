@@ -4,15 +4,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from medidiff.diffusion.card import Card
 from medidiff.diffusion.measurement import Measurement
-from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.prior import Prior
 from medidiff.errors import ConfigError
 from medidiff.io.measurement import Projections
 from medidiff.io.slab_file import Slabs
-from medidiff.reconstruction.methods import classical, tv_weight
-from medidiff.reconstruction.nadds import NADDS
+from medidiff.reconstruction.methods import classical, nadds_options, noise_of, tv_weight
 from medidiff.reconstruction.operators import Scan, Window, ct_scan
 from medidiff.reconstruction.patches import InChunks, Padded
 from medidiff.reconstruction.prior_fit import check_prior
@@ -76,25 +73,6 @@ def slices_of(scan: Scan, span: Span) -> Scan:
     return replace(scan, operator=operator, y=pick(scan.y), variance=pick(scan.variance))
 
 
-def nadds_options(scan: Scan, card: Card, settings: ReconstructSettings) -> NADDS:
-    """NA-DDS as the settings, the noise and the spacing of the scan want it, for CT."""
-    own, is_noisy = settings.nadds, scan.noise_std > 0
-    threshold = own.z_threshold if own.z_threshold is not None else 0.012 if is_noisy else 0.004
-    return NADDS(
-        card.sd,
-        steps=own.steps,
-        sigma_max=own.sigma_max,
-        sigma_min=own.sigma_min,
-        eta=own.eta,
-        data_steps=own.data_steps or (10 if is_noisy else 5),
-        rho=own.z_weight,
-        threshold=scan.unit * threshold * scan.slice_ratio,
-        anchor=own.anchor,
-        least_noise=1e-4 * scan.unit,
-        is_posterior=own.mode == "posterior",
-    )
-
-
 def _sampled(scan: Scan, prior: Prior, settings: ReconstructSettings, plan: Plan, on_step: Callable | None) -> Slabs:
     """Mean of the samples, window units."""
     check_prior(prior.card, scan, settings.window_hu)
@@ -102,7 +80,7 @@ def _sampled(scan: Scan, prior: Prior, settings: ReconstructSettings, plan: Plan
     shape, measured, options = (len(scan.y), *scan.operator.domain), scan.measurement(), nadds_options(scan, prior.card, settings)
     mean = plan.store(shape)
     for index in range(settings.samples):
-        noise = Noise(settings.seed, tuple(f"sample {index}, slice {place}" for place in range(len(scan.y))))
+        noise = noise_of(index, scan, settings.seed)
         tell = on_step and (lambda step, done=index * options.steps: on_step(done + step))
         u = na_dds_in_slabs(denoiser, measured, shape, options=options, noise=noise, plan=plan, on_step=tell)
         for span in plan.spans(len(scan.y)):

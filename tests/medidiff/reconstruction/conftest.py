@@ -81,7 +81,7 @@ def window_units():
     return lambda hu, window=WINDOW: torch.from_numpy((hu - window[0]) / (window[1] - window[0])).float()[:, None]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def card():
     """Changes -> the card of a CT prior that has no weights."""
     plain = Card(

@@ -8,7 +8,6 @@ from dask.distributed import Client
 
 from medidiff.acquisition.scan import simulate
 from medidiff.acquisition.settings import CtAcquisition, ScanSettings
-from medidiff.diffusion.card import Card
 from medidiff.diffusion.denoiser import edm
 from medidiff.diffusion.networks.unet import UNet, UNetShape
 from medidiff.diffusion.prior import Prior
@@ -28,30 +27,13 @@ SETTINGS = ReconstructSettings.model_validate(
         "iterative": {"sirt_iterations": 8},
     }
 )
-CARD = Card(
-    name="small",
-    process="edm",
-    output="F",
-    sd=0.5,
-    trained_range=(0.002, 80.0),
-    window=(-1000.0, 1000.0),
-    units="HU",
-    channels=1,
-    multiple=8,
-    network={},
-    weights_sha256="",
-    data_sha256=(),
-    seed=0,
-    steps=0,
-    threads=1,
-    versions={},
-)
 
 
 @pytest.fixture(scope="module")
-def prior() -> Prior:
+def prior(card) -> Prior:
     network = UNet(UNetShape(width=8, multipliers=(1, 2), blocks=1, stem=2), seed=0).eval().requires_grad_(False)
-    return Prior(CARD, edm(network, CARD.sd, CARD.limits))
+    trained = card(output="F", multiple=8)
+    return Prior(trained, edm(network, trained.sd, trained.limits))
 
 
 @pytest.fixture(scope="module")
