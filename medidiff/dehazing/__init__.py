@@ -1,0 +1,1 @@
+"""Haze taken out of ultrasound: settings first, `task.py` the entry, then one file per step."""
