@@ -1,0 +1,1 @@
+"""Wavelet transforms of batches of arrays, equal to those of PyWavelets."""
