@@ -1,0 +1,69 @@
+"""The two kinds of network of an operator: a denoiser of (state, force), and a regression that answers at once."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from medidiff.diffusion.denoiser import Limits, edm
+from medidiff.diffusion.levels import LogNormal
+from medidiff.diffusion.networks.unet import UNet, UNetShape
+
+LEVELS = LogNormal(0.0, 1.4)  # of the training noise; data have root mean square 1
+REGRESSION_LEVEL = 1.0  # what a network that regresses is told in place of a noise level: any constant
+
+
+def network_shape(size: dict, *, dims: int, channels: int, condition: int, parameters: int) -> UNetShape:
+    """The U-Net of one part; parameters go in beside the noise level and act by scale and shift of every block."""
+    return UNetShape(dims=dims, channels=channels, condition=condition, levels=1 + parameters, **size)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A U-Net that is told parameters beside its level: (x, level, condition, parameters) -> output."""
+
+    network: nn.Module = field(repr=False)
+
+    def __call__(self, x: Tensor, level: Tensor, condition: Tensor, parameters: Tensor) -> Tensor:
+        return self.network(x, torch.cat([level[:, None], parameters.to(level)], 1), condition)
+
+
+@dataclass(frozen=True)
+class Regressor:
+    """z = F(0, condition, parameters), the mean of p(z | condition) once it is trained with the squared error."""
+
+    network: nn.Module = field(repr=False)
+    channels: int
+
+    def __call__(self, condition: Tensor, parameters: Tensor) -> Tensor:
+        nothing = condition.new_zeros(len(condition), self.channels, *condition.shape[2:])
+        level = condition.new_full((len(condition),), REGRESSION_LEVEL)
+        return Told(self.network)(nothing, level, condition, parameters)
+
+
+@dataclass(frozen=True)
+class StateDenoiser:
+    """E[z | u, condition, parameters] of data with root mean square 1, by EDM's preconditioning (Karras 2022, eq. 7).
+
+    states          how many of the channels are of the state; the others are of the force
+    given_channel   the condition channel that is 1 where the force is given: its channels are then zero, in and out
+    """
+
+    network: nn.Module = field(repr=False)
+    states: int
+    given_channel: int | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """The levels of training."""
+        low, high = LEVELS.trained_range
+        multiple = self.network.shape.multiple if isinstance(self.network, UNet) else 1
+        return Limits(sigma_min=low, sigma_max=high, data_std=None, multiple=multiple)
+
+    def __call__(self, u: Tensor, sigma: Tensor, condition: Tensor, parameters: Tensor) -> Tensor:
+        plain = edm(Told(self.network), 1.0)
+        if self.given_channel is None or u.shape[1] == self.states:
+            return plain(u, sigma, condition=condition, parameters=parameters)
+        free = 1 - condition[:, self.given_channel : self.given_channel + 1]
+        mask = torch.cat([torch.ones_like(u[:, : self.states]), free.expand_as(u[:, self.states :])], 1)
+        return mask * plain(mask * u, sigma, condition=condition, parameters=parameters)
