@@ -20,6 +20,22 @@ class MaskPatients(Settings):
     single_lesion: bool = Field(False, description="every patient has one lesion, so that masks are their largest part")
 
 
+class DigitalPatients(Settings):
+    """Digital necks of `medidiff.phantoms`, each outlined by several readers who do not agree, with known odds."""
+
+    count: int = Field(ge=1, description="patients to train on")
+    validation: int = Field(8, ge=1, description="patients that choose among averages of the weights and fit the temperature")
+    first_seed: int = Field(10_000, ge=0, description="number of the first patient; those for validation follow the last")
+    difficulties: tuple[Literal["easy", "default", "hard"], ...] = Field(
+        ("default", "hard", "easy"), min_length=1, description="of the patients, in turn"
+    )
+    readers: int = Field(4, ge=1, le=50, description="outlines of each patient, each one training item")
+    ct_matrix: int = Field(96, ge=16, le=512, description="rows and columns of the CT")
+    ct_spacing_mm: tuple[float, float, float] = Field((2.0, 2.0, 4.0), description="voxels of the CT")
+    ct_slices: int = Field(40, ge=8, le=200, description="slices of the CT")
+    single_lesion: Literal[False] = Field(False, description="they have up to four lesions")
+
+
 class InputSettings(Settings):
     """What the network sees."""
 
@@ -50,7 +66,7 @@ class MaskTraining(Settings):
     """How a mask model is trained."""
 
     kind: Literal["diffusion", "unet"] = Field("diffusion", description="diffusion, or the same network without it")
-    patients: MaskPatients = Field(description="who is learned from")
+    patients: MaskPatients | DigitalPatients = Field(description="who is learned from")
     objective: Literal["calibrated", "overlap"] = Field(
         "overlap", description="of diffusion: calibrated probabilities, or overlap in few steps"
     )

@@ -1,24 +1,20 @@
 """A training run of a model that segments: from the settings of its file to what the runner takes, and from its end to files."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 import medidiff
-from medidiff.datasets import Dataset, dataset, locate
 from medidiff.diffusion.checkpoint import read_tensors
-from medidiff.errors import ConfigError
-from medidiff.io.nifti import read_nifti
 from medidiff.io.prior_files import read_prior
 from medidiff.segmentation.denoiser import MaskDenoiser
 from medidiff.segmentation.model import MaskCard, pack_model
-from medidiff.segmentation.patches import Patches, Patient
-from medidiff.segmentation.training import as_patient, conditioning_of, prepare_run, shape_of
-from medidiff.segmentation.training_settings import MaskFile, MaskPatients, MaskTraining
+from medidiff.segmentation.patches import Patches
+from medidiff.segmentation.training import prepare_run, shape_of
+from medidiff.segmentation.training_settings import MaskFile
 from medidiff.training.mask_page import mask_page
+from medidiff.training.mask_patients import MaskData, mask_data
 from medidiff.training.run import MeanLoss, OnDevice, Run, Trained
 
 HELD_OUT_ITEMS = 48  # patches of held-out patients that choose among raw and averaged weights
@@ -30,8 +26,7 @@ class PreparedMask:
     """A run, and what its card says of the patients."""
 
     run: Run
-    split: Mapping[str, Sequence[str]]
-    source: Dataset
+    data: MaskData
 
 
 def prepare_mask(file: MaskFile) -> PreparedMask:
@@ -39,15 +34,11 @@ def prepare_mask(file: MaskFile) -> PreparedMask:
 
     Raises ConfigError where the settings, the data set or the model to start from cannot be had.
     """
-    settings = file.mask
-    split, source = split_of(settings.patients), dataset(settings.patients.dataset)
-    folder = locate(source.name, subset=[*split["train"], *split["validation"]])
-    train, validation = (read_patients(folder, split[part], settings) for part in ("train", "validation"))
+    settings, found = file.mask, mask_data(file.mask)
     plain = read_tensors(read_prior(settings.start), "model.safetensors") if settings.start else None
-    made = prepare_run(settings, train, plain=plain)
-    held_out = _drawn(Patches(validation or train, made.data.conditioning, made.data.size, made.data.neighbours))
-    paths = [f"{name}/{getattr(settings.patients, kind)}" for name in split["train"] for kind in ("ct", "pet", "mask")]
-    digests = {one.path: one.sha256 for one in source.files}
+    made = prepare_run(settings, found.train, plain=plain)
+    seen = found.validation or found.train
+    held_out = _drawn(Patches(seen, made.data.conditioning, made.data.size, made.data.neighbours))
     run = Run(
         network=made.network.to(file.device),
         data=OnDevice(made.data, file.device),
@@ -55,24 +46,9 @@ def prepare_mask(file: MaskFile) -> PreparedMask:
         adapter=MaskDenoiser,
         training=made.training,
         score=MeanLoss(made.objective, {name: value.to(file.device) for name, value in held_out.items()}, batch=8),
-        identity={"mask": settings.model_dump(mode="json"), "data": [digests[path] for path in paths]},
+        identity={"mask": settings.model_dump(mode="json"), "data": found.identity},
     )
-    return PreparedMask(run, split, source)
-
-
-def split_of(patients: MaskPatients) -> dict[str, list[str]]:
-    """Names of the patients to train on, and of those held out for validation; ConfigError for a patient that the set lacks."""
-    source = dataset(patients.dataset)
-    if unknown := sorted(set(patients.held_out) - set(source.members)):
-        raise ConfigError(f"{source.name} has no {', '.join(unknown)}; `medidiff data show {source.name}` tells of the set")
-    return {"train": sorted(set(source.members) - set(patients.held_out)), "validation": sorted(patients.held_out)}
-
-
-def read_patients(folder: Path, names: Sequence[str], settings: MaskTraining) -> list[Patient]:
-    """Patients on the network's grid, one after the other."""
-    files = (settings.patients.ct, settings.patients.pet, settings.patients.mask)
-    volumes = ([read_nifti(folder / name / file) for file in files] for name in names)
-    return [as_patient(ct, pet, mask, conditioning_of(settings)) for ct, pet, mask in volumes]
+    return PreparedMask(run, found)
 
 
 def pack_mask(file: MaskFile, prepared: PreparedMask, trained: Trained, *, history: str = "") -> dict[str, bytes]:
@@ -80,7 +56,7 @@ def pack_mask(file: MaskFile, prepared: PreparedMask, trained: Trained, *, histo
 
     history   what happened to the run that its settings do not tell
     """
-    settings, source = file.mask, prepared.source
+    settings, data = file.mask, prepared.data
     card = MaskCard(
         name=file.name,
         title=file.title,
@@ -97,8 +73,8 @@ def pack_mask(file: MaskFile, prepared: PreparedMask, trained: Trained, *, histo
         hours=round(trained.hours, 3),
         versions={"medidiff": medidiff.__version__, **trained.checkpoint.card["versions"]},
         history=history,
-        data=({"name": source.name, "title": source.title, "licence": source.licence, "citation": list(source.citation)},),
-        split=dict(prepared.split),
+        data=(dict(data.source),),
+        split=dict(data.split),
         scores={"validation_loss": trained.score},
         not_for=file.not_for,
     )

@@ -13,11 +13,14 @@ from medidiff.io.volume import Volume
 from medidiff.segmentation.model import assemble_model
 from medidiff.segmentation.training_settings import MaskFile, MaskPatients
 from medidiff.training import mask as module
-from medidiff.training.mask import pack_mask, prepare_mask, split_of
+from medidiff.training import mask_patients
+from medidiff.training.mask import pack_mask, prepare_mask
+from medidiff.training.mask_patients import digital_patient, split_of, validation_seeds
 from medidiff.training.run import run_training
 from medidiff.training.settings import read_training
 
-FILES = sorted((Path(__file__).parents[3] / "configs" / "priors").glob("petct-*.yaml"))
+FOLDER = Path(__file__).parents[3] / "configs" / "priors"
+FILES = sorted(path for path in FOLDER.glob("petct-*.yaml") if path.stem != "petct-digital")
 VALIDATION = ["STS_004", "STS_011", "STS_019", "STS_026", "STS_034", "STS_041", "STS_049"]
 
 
@@ -47,8 +50,9 @@ def patients(tmp_path, monkeypatch):
         write_nifti(Volume((40 + 20 * noise).astype(np.float32), affine), folder / name / "ct.nii.gz")
         write_nifti(Volume((1 + 6 * mask + 0.1 * noise).astype(np.float32), affine), folder / name / "pet_suv.nii.gz")
         write_nifti(Volume(mask, affine), folder / name / "gtv_ct.nii.gz")
-    monkeypatch.setattr(module, "locate", lambda name, subset: folder)
-    monkeypatch.setattr(module, "split_of", lambda chosen: {"train": ["STS_001", "STS_002"], "validation": ["STS_004"]})
+    monkeypatch.setattr(mask_patients, "locate", lambda name, subset: folder)
+    split = {"train": ["STS_001", "STS_002"], "validation": ["STS_004"]}
+    monkeypatch.setattr(mask_patients, "split_of", lambda chosen: split)
     monkeypatch.setattr(module, "HELD_OUT_ITEMS", 4)
     return tmp_path
 
@@ -92,3 +96,23 @@ def test_a_plain_model_and_a_diffusion_model_that_starts_from_it_are_trained_and
     second = prepare_mask(diffusion)
     files = pack_mask(diffusion, second, run_training(second.run, patients / "run2"))
     assert assemble_model(files, kind="diffusion").card.training["start"].endswith("unet")
+
+
+def test_each_reader_of_a_digital_patient_is_an_item_and_validation_patients_are_others(monkeypatch):
+    monkeypatch.setattr(module, "HELD_OUT_ITEMS", 2)
+    digital = {"count": 1, "validation": 1, "readers": 3, "ct_matrix": 24, "ct_spacing_mm": [8.0, 8.0, 4.0], "first_seed": 41}
+    prepared = prepare_mask(small("diffusion", patients=digital, objective="calibrated"))
+    data = prepared.data
+    assert data.split == {"train": ["seed 41"], "validation": ["seed 42"]}
+    assert len(data.train) == 3 and all(one.condition is data.train[0].condition for one in data.train)
+    sizes = [float((one.mask >= 0.5).sum()) for one in data.train]
+    assert len(set(sizes)) > 1
+
+
+def test_the_file_of_the_digital_model_makes_the_patients_that_its_validation_tells_of():
+    chosen = read_training(FOLDER / "petct-digital.yaml").mask.patients
+    seeds = validation_seeds(chosen)
+    assert len(seeds) == chosen.validation and seeds[0] == chosen.first_seed + chosen.count
+    small_ct = chosen.model_copy(update={"ct_matrix": 16, "ct_spacing_mm": (12.0, 12.0, 4.0)})
+    phantom = digital_patient(small_ct, seeds[0])
+    assert len(phantom.annotations) == chosen.readers and phantom.settings.seed == seeds[0]
