@@ -1,11 +1,13 @@
 """A generated echocardiogram of known truth: tissue, haze and noise apart, in baseband IQ on a polar grid."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.ndimage import binary_erosion
 from torch import Generator, Tensor
 
 from medidiff.phantoms.echo_anatomy import FRAME_RATE_HZ, MYOCARDIUM, VENTRICLE, Heart, draw_heart
@@ -22,6 +24,9 @@ BEAM_LINES = 2.74  # width of the beam in lines of a frame of 128; fewer lines m
 FINENESS = 4  # scatterers per complex sample, along the depth
 MARGIN = (16, 16)  # samples and lines around the frame, so that nothing wraps into it
 TEXTURE_DB, TEXTURE_CELLS = 2.0, (9, 8)
+TARGET_LENGTH_M, TARGET_THICKNESS_M = (6e-3, 10e-3), 1.5e-3
+TARGET_ROOM = 8  # samples between the middle of a target and the border of the blood
+EVERY_FRAME = slice(None)
 STREAMS = {"anatomy": 0, "tissue": 1, "haze": 2, "noise": 3, "target": 4}  # each part has random numbers of its own
 
 
@@ -82,8 +87,8 @@ def draw_echo(
     heart, style = draw_heart(rng), draw_style(kind, rng)
     drawn_db = float(rng.uniform(*kind.htr_db))
     wide = grid.grown(*MARGIN)
-    labels = torch.stack([heart.tissue(*heart.material(*grid.points_m(), frame))[1] for frame in range(frames)])
-    x = _cut(_draw_tissue(heart, wide, pulse, density=kind.density, frames=frames, generator=_stream(seed, "tissue")))
+    draw = _draw_still if frames == 1 else partial(_draw_beating, frames=frames)
+    x, labels = map(_cut, draw(heart, wide, pulse, density=kind.density, generator=_stream(seed, "tissue")))
     h = _cut(draw_haze(wide, pulse, style=style, frames=frames, generator=_stream(seed, "haze")))
     target_db = drawn_db if htr_db is None else htr_db
     x = x / _rms(x[labels == MYOCARDIUM])
@@ -125,29 +130,46 @@ def _geometry(family: Family, shape: tuple[int, int]) -> tuple[PolarGrid, Pulse]
     return grid, pulse
 
 
-def _draw_tissue(heart: Heart, grid: PolarGrid, pulse: Pulse, *, density: float, frames: int, generator: Generator) -> Tensor:
-    """Echoes of the tissue on a grid with margins, (frame, axial, lateral)."""
+def _draw_still(heart: Heart, grid: PolarGrid, pulse: Pulse, *, density: float, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Echoes of the tissue at end diastole, and labels, on a grid with margins: (1, axial, lateral) each."""
     fine = grid.finer(FINENESS)
-    texture_db = TEXTURE_DB * smooth_field(fine.shape, TEXTURE_CELLS, generator=generator)
-    amplitudes = draw_amplitudes(fine.shape, density=density, generator=generator)
-    if frames == 1:
-        level_db, _ = heart.tissue(*fine.points_m())
-        weights = 10 ** ((level_db.to(torch.float32) + texture_db) / 20)
-        return spread((amplitudes * weights)[None], grid, pulse=pulse, fineness=FINENESS)
+    level_db, labels = heart.tissue(*_single(*fine.points_m()))
+    scatterers = _scatterers(fine, level_db, density=density, generator=generator)
+    return spread(scatterers[None], grid, pulse=pulse, fineness=FINENESS), labels[None, ::FINENESS]
+
+
+def _draw_beating(
+    heart: Heart, grid: PolarGrid, pulse: Pulse, *, density: float, frames: int, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """Echoes of a clip whose scatterers move with the heart, and labels: (frame, axial, lateral) each."""
+    fine = grid.finer(FINENESS)
     r = fine.range_m()[:, None] + fine.range_step_m * (torch.rand(fine.shape, generator=generator) - 0.5)
     angle = fine.angle_rad() + fine.angle_step_rad * (torch.rand(fine.shape, generator=generator) - 0.5)
     x_m, z_m = r * torch.sin(angle), r * torch.cos(angle)
-    level_db, _ = heart.tissue(x_m, z_m)
-    amplitudes = amplitudes * 10 ** ((level_db.to(torch.float32) + texture_db) / 20)
-    clip = []
+    level_db, _ = heart.tissue(*_single(x_m, z_m))
+    amplitudes = _scatterers(fine, level_db, density=density, generator=generator)
+    echoes, labels = [], []
     for frame in range(frames):
         here_x, here_z = heart.moved(x_m, z_m, frame)
         range_m, angle_rad = torch.hypot(here_x, here_z), torch.atan2(here_x, here_z)
         phase = 4 * math.pi * pulse.demodulation_hz / pulse.sound_speed * range_m
         carried = amplitudes * torch.polar(torch.ones_like(phase), -phase).to(torch.complex64)
         scatterers = splat(carried.flatten(), range_m.flatten(), angle_rad.flatten(), grid=fine)
-        clip.append(spread(scatterers, grid, pulse=pulse, fineness=FINENESS))
-    return torch.stack(clip)
+        echoes.append(spread(scatterers, grid, pulse=pulse, fineness=FINENESS))
+        labels.append(heart.tissue(*heart.material(*_single(*grid.points_m()), frame))[1])
+    return torch.stack(echoes), torch.stack(labels)
+
+
+def _scatterers(grid: PolarGrid, level_db: Tensor, *, density: float, generator: Generator) -> Tensor:
+    """Complex amplitudes of one scatterer per sample of a fine grid, with the echogenicity and a smooth texture."""
+    texture_db = TEXTURE_DB * smooth_field(grid.shape, TEXTURE_CELLS, generator=generator)
+    amplitudes = draw_amplitudes(grid.shape, density=density, generator=generator)
+    return amplitudes * torch.exp((level_db + texture_db) * (math.log(10) / 20))
+
+
+def _single(*positions: Tensor) -> tuple[Tensor, ...]:
+    """Positions in single precision, which tells a heart's parts apart to a tenth of a micrometre."""
+    return tuple(position.to(torch.float32) for position in positions)
 
 
 def _draw_noise(shape: tuple[int, ...], family: Family, generator: Generator) -> Tensor:
@@ -171,3 +193,42 @@ def _cut(field: Tensor) -> Tensor:
 
 def _rms(values: Tensor) -> Tensor:
     return values.abs().square().mean().sqrt()
+
+
+def insert_target(echo: Echo, *, seed: int, level_db: float = -25.0, frames: slice = EVERY_FRAME) -> tuple[Echo, Tensor]:
+    """The clip with a small weak structure in the blood of the left ventricle, and that structure alone.
+
+    echo       a clip; its labels stay as they are, as nobody knows of the target
+    seed       of place, direction, size (6 to 10 mm by 1.5 mm) and speckle
+    level_db   root mean square within the target, relative to myocardium
+    frames     in which it is there
+    returns    the clip, its tissue with the target; the target (frame, axial, lateral) complex64
+
+    A method that paints ventricles black loses it. ValueError where the ventricle has no place for it in all these frames.
+    """
+    blood = (echo.labels[frames] == VENTRICLE).all(dim=0)
+    grid, pulse = echo.grid, Pulse(**echo.parameters["pulse"])
+    fine = grid.finer(FINENESS)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, STREAMS["target"]]))
+    where = _segment(fine, blood.repeat_interleave(FINENESS, dim=0), rng)
+    scatterers = draw_amplitudes(fine.shape, generator=_stream(seed, "target")) * where
+    target = spread(scatterers, grid, pulse=pulse, fineness=FINENESS)
+    target = target * (10 ** (level_db / 20) / _rms(target[where[::FINENESS]]))
+    present = torch.zeros(len(echo.x), 1, 1)
+    present[frames] = 1
+    inserted = present * target
+    return replace(echo, x=echo.x + inserted), inserted
+
+
+def _segment(grid: PolarGrid, blood: Tensor, rng: np.random.Generator) -> Tensor:
+    """Where a thin short structure lies in the blood, (axial, lateral) bool."""
+    x_m, z_m = grid.points_m()
+    room = torch.from_numpy(binary_erosion(blood.numpy(), iterations=TARGET_ROOM))
+    places = room.flatten().nonzero().flatten()
+    if not len(places):
+        raise ValueError("the left ventricle has no place for a target in these frames. Take another seed, or fewer frames.")
+    place = places[rng.integers(len(places))]
+    length, angle = rng.uniform(*TARGET_LENGTH_M), rng.uniform(0, math.pi)
+    du, dv = x_m - x_m.flatten()[place], z_m - z_m.flatten()[place]
+    along, across = du * math.cos(angle) + dv * math.sin(angle), dv * math.cos(angle) - du * math.sin(angle)
+    return blood & (along.abs() < length / 2) & (across.abs() < TARGET_THICKNESS_M / 2)

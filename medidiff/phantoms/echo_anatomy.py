@@ -54,7 +54,7 @@ class Heart:
             (atrium & below, levels["blood"], BLOOD),
             (cavity & ~below, levels["blood"], VENTRICLE),
             (self._leaflets(u, v), levels["bright"] - 4.0, BRIGHT),
-            (torch.hypot(x_m, z_m) < self.near_wall_m, levels["near"], OTHER),
+            (x_m.square() + z_m.square() < self.near_wall_m**2, levels["near"], OTHER),
         )
         level_db, label = torch.full_like(u, levels["background"]), torch.zeros(u.shape, dtype=torch.uint8)
         for where, level, number in parts:
@@ -90,8 +90,8 @@ class Heart:
         for side, length in zip((-1, 1), self.leaflets_m):
             along_u, along_v = -side * math.sin(0.6), -math.cos(0.6)
             du, dv = u - side * hinge, v - BASE * b
-            along = (du * along_u + dv * along_v).clamp(0, length)
-            found |= torch.hypot(du - along * along_u, dv - along * along_v) < LEAFLET_M / 2
+            along, across = du * along_u + dv * along_v, du * along_v - dv * along_u
+            found |= (across.abs() < LEAFLET_M / 2) & (along > 0) & (along < length)
         return found
 
     def _local(self, x_m: Tensor, z_m: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,7 +106,7 @@ class Heart:
 
 def _radius(u: Tensor, v: Tensor, a: float, b: float) -> Tensor:
     """Distance from the middle in units of the ellipse: 1 on its border."""
-    return torch.hypot(u / a, v / b)
+    return ((u / a).square() + (v / b).square()).sqrt()
 
 
 def draw_heart(rng: Generator) -> Heart:

@@ -10,7 +10,6 @@ from physics.ultrasound.polar import PolarGrid
 from physics.ultrasound.pulse import Pulse, spread
 from physics.ultrasound.scatterers import draw_amplitudes, smooth_field
 
-ORDERS = 8  # of the reverberations
 COMB_SPREAD = 1.3  # how much wider than diffuse haze the beam of a reverberation is
 ONSET_WIDTH_M = 1.5e-3  # of the logistic step at which haze begins
 PATCHES = (5, 4)  # about so many independent clouds along depth and across
@@ -83,8 +82,8 @@ def moved(echoes: Tensor, grid: PolarGrid, pulse: Pulse, distance_m: float) -> T
 def _turn(rows: int, grid: PolarGrid, pulse: Pulse, distance_m: Tensor) -> Tensor:
     """exp(-i 2 pi (f + demodulation_hz) 2 distance_m / c) on `rows` frequencies, (axial, lateral) complex64."""
     f = torch.fft.fftfreq(rows, 2 * grid.range_step_m / pulse.sound_speed, dtype=torch.float64)
-    phase = 4 * math.pi / pulse.sound_speed * (f[:, None] + pulse.demodulation_hz) * distance_m
-    return torch.polar(torch.ones_like(phase), -phase).to(torch.complex64)
+    cycles = (2 / pulse.sound_speed * (f[:, None] + pulse.demodulation_hz) * distance_m).frac().to(torch.float32)
+    return torch.polar(torch.ones_like(cycles), -2 * math.pi * cycles)
 
 
 def _new_haze(grid: PolarGrid, pulse: Pulse, *, style: HazeStyle, generator: Generator) -> Tensor:
@@ -107,7 +106,8 @@ def _reverberations(grid: PolarGrid, pulse: Pulse, *, wall: Wall, generator: Gen
     bent_m = wall.spacing_m * (1 + wall.tilt * angle + wall.curvature * angle**2)
     step = wall.reflection * _turn(rows, grid, pulse, bent_m)
     to_grid = _turn(rows, grid, pulse, torch.tensor([-grid.first_range_m], dtype=torch.float64))
-    copies = step * (1 - step**ORDERS) / (1 - step)
+    squared = step.square()
+    copies = step * (1 + step) * (1 + squared) * (1 + squared.square())
     return torch.fft.ifft(torch.fft.fft(layer, dim=0) * copies * to_grid, dim=0)[: grid.ranges]
 
 
