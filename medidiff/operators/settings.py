@@ -8,7 +8,6 @@ from medidiff.settings import Settings
 
 RESULT_VERSION = 1  # raise when a model gives other numbers for the same input
 
-System = Literal["burgers", "shock", "advection", "smoke", "era5"]
 Form = Literal["direct", "regression", "residual"]
 
 

@@ -4,7 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from medidiff.operators.settings import Form, System
+from medidiff.operators.settings import Form
+from medidiff.operators.systems import SystemSettings
 from medidiff.settings import Settings
 
 Part = Literal["regression", "residual", "direct", "refiner"]
@@ -26,6 +27,9 @@ class OperatorData(Settings):
     held_back: int = Field(2048, ge=0, description="further ones, from whose residuals the residual model learns")
     validation: int = Field(256, ge=1, description="that choose weights and fit the spread")
     test: int = Field(256, ge=1, description="that the scores of the card are of")
+    test_refined: int = Field(
+        1, ge=1, le=16, description="times as many cells of test trajectories, by which the refiner is scored"
+    )
 
 
 class OperatorNetwork(Settings):
@@ -50,7 +54,7 @@ class Stage(Settings):
 class OperatorTraining(Settings):
     """How an operator is trained."""
 
-    system: System = Field(description="burgers, shock, advection, smoke or era5")
+    system: SystemSettings = Field(description="equation, law of the draws, grid and solver")
     form: Form = Field("residual", description="how it simulates")
     layout: LayoutSettings = Field(LayoutSettings(), description="the transform")
     data: OperatorData = Field(OperatorData(), description="trajectories")
