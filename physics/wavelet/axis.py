@@ -48,9 +48,7 @@ def analyse_adjoint(w: Tensor, family: str, mode: str, *, axis: int, size: int) 
     """Wᵀ w along a negative `axis`."""
     if size <= LONGEST_DENSE:
         return _multiply(_matrices(size, family, mode, w.dtype, w.device)[0].T, w, axis)
-    zero = w.new_zeros((*w.movedim(axis, -1).shape[:-1], size))
-    _, pull = torch.func.vjp(lambda u: _convolve(u, family, mode), zero)
-    return pull(w.movedim(axis, -1))[0].movedim(-1, axis)
+    return _convolve_adjoint(w.movedim(axis, -1), family, mode, size=size).movedim(-1, axis)
 
 
 def synthesise_adjoint(u: Tensor, family: str, mode: str, *, axis: int) -> Tensor:
@@ -58,9 +56,7 @@ def synthesise_adjoint(u: Tensor, family: str, mode: str, *, axis: int) -> Tenso
     size = u.shape[axis]
     if size <= LONGEST_DENSE:
         return _multiply(_matrices(size, family, mode, u.dtype, u.device)[1].T, u, axis)
-    zero = u.new_zeros((*u.movedim(axis, -1).shape[:-1], 2 * coefficients(size, family, mode)))
-    _, pull = torch.func.vjp(lambda w: _spread(w, family, mode, size=size), zero)
-    return pull(u.movedim(axis, -1))[0].movedim(-1, axis)
+    return _spread_adjoint(u.movedim(axis, -1), family, mode).movedim(-1, axis)
 
 
 @cache
@@ -88,29 +84,57 @@ def _filters(family: str, is_synthesis: bool, dtype: torch.dtype, device: torch.
 
 def _convolve(u: Tensor, family: str, mode: str) -> Tensor:
     """cA[k] = Σ_j h[j] u[2 k + s - j] along the last axis, with s = taps/2 in periodization, else 1."""
-    size, length = u.shape[-1], taps(family)
-    count = coefficients(size, family, mode)
-    left = length - 1 - (length // 2 if mode == "periodization" else 1)
-    right = 2 * (count - 1) + length - left - size
+    size = u.shape[-1]
+    left, right = _margins(size, family, mode)
     flat = u.reshape(-1, 1, size)
-    if mode == "zero":
-        flat = functional.pad(flat, (left, right))
-    else:
-        places = np.pad(np.arange(size), (left, right), mode="wrap" if mode == "periodization" else "symmetric")
-        flat = flat[..., torch.as_tensor(places, device=u.device)]
+    flat = functional.pad(flat, (left, right)) if mode == "zero" else flat[..., _places(size, left, right, mode).to(u.device)]
     bands = functional.conv1d(flat, _filters(family, False, u.dtype, u.device), stride=2)
-    return bands.reshape(*u.shape[:-1], 2 * count)
+    return bands.reshape(*u.shape[:-1], -1)
+
+
+def _convolve_adjoint(w: Tensor, family: str, mode: str, *, size: int) -> Tensor:
+    """The transpose of `_convolve`: what stands beyond the ends is added to the point it was a copy of."""
+    left, right = _margins(size, family, mode)
+    flat = w.reshape(-1, 2, w.shape[-1] // 2)
+    long = functional.conv_transpose1d(flat, _filters(family, False, w.dtype, w.device), stride=2)
+    if mode == "zero":
+        return long[..., left : left + size].reshape(*w.shape[:-1], size)
+    short = long.new_zeros((len(long), 1, size)).index_add(-1, _places(size, left, right, mode).to(w.device), long)
+    return short.reshape(*w.shape[:-1], size)
 
 
 def _spread(w: Tensor, family: str, mode: str, *, size: int) -> Tensor:
     """u[i] = Σ_k g[i - 2 k + s] w[k] along the last axis, with s = taps/2 - 1 in periodization, else taps - 2."""
-    length, count = taps(family), w.shape[-1] // 2
-    flat = w.reshape(-1, 2, count)
+    flat, length = w.reshape(-1, 2, w.shape[-1] // 2), taps(family)
     start = length - 2
     if mode == "periodization":
-        margin = length // 2
-        places = np.arange(-margin, count + margin) % count
-        flat = flat[..., torch.as_tensor(places, device=w.device)]
-        start = 2 * margin + length // 2 - 1
+        flat = flat[..., _places(flat.shape[-1], length // 2, length // 2, mode).to(w.device)]
+        start = length + length // 2 - 1
     u = functional.conv_transpose1d(flat, _filters(family, True, w.dtype, w.device), stride=2)
     return u[..., start : start + size].reshape(*w.shape[:-1], size)
+
+
+def _spread_adjoint(u: Tensor, family: str, mode: str) -> Tensor:
+    """The transpose of `_spread`."""
+    size, length = u.shape[-1], taps(family)
+    count, margin = coefficients(size, family, mode), length // 2 if mode == "periodization" else 0
+    start = length + margin - 1 if margin else length - 2
+    long = functional.pad(u.reshape(-1, 1, size), (start, 2 * (count + 2 * margin - 1) + length - start - size))
+    w = functional.conv1d(long, _filters(family, True, u.dtype, u.device), stride=2)
+    if margin:
+        places = _places(count, margin, margin, mode).to(u.device)
+        w = w.new_zeros((len(w), 2, count)).index_add(-1, places, w)
+    return w.reshape(*u.shape[:-1], 2 * count)
+
+
+def _margins(size: int, family: str, mode: str) -> tuple[int, int]:
+    """How far the filters reach beyond the first and the last point."""
+    length, count = taps(family), coefficients(size, family, mode)
+    left = length - 1 - (length // 2 if mode == "periodization" else 1)
+    return left, 2 * (count - 1) + length - left - size
+
+
+@cache
+def _places(size: int, left: int, right: int, mode: str) -> Tensor:
+    """Of an axis continued beyond its ends, which of its points each place is a copy of."""
+    return torch.as_tensor(np.pad(np.arange(size), (left, right), mode="wrap" if mode == "periodization" else "symmetric"))

@@ -1,0 +1,1 @@
+"""Trajectories of partial differential equations in files."""
