@@ -19,8 +19,8 @@ def read_clarius(path: Path) -> Recording:
     """IQ, or the 8-bit envelope, of a raw file.
 
     Lines that repeat one beam are pulses of a Doppler ensemble, behind the scanner's wall filter: they become frames, so that
-    slow time is the first axis. The distance between elements is not in the file. Raises DataError where the file is cut, or the text beside it is missing or
-    says other sizes.
+    slow time is the first axis. The distance between elements is not in the file. Raises DataError where the file is cut, or
+    the text beside it is missing or says other sizes.
     """
     path = Path(path)
     text = _text_beside(path)

@@ -29,14 +29,12 @@ _CLASSES = {
 class Clip:
     """What a DICOM clip holds.
 
-    recording   grey levels, kind image
-    colour      (frame, row, column) where a pixel is coloured: Doppler, or what the scanner wrote over the picture
+    recording   grey levels, kind image; its overlay is Doppler, or what the scanner wrote over the picture
     header      everything but the pixels
     warnings    what is doubtful in it
     """
 
     recording: Recording
-    colour: np.ndarray
     header: Dataset
     warnings: tuple[str, ...]
 
@@ -59,8 +57,8 @@ def read_dicom_clip(path: Path) -> Clip:
     if share > 0:
         said.append(f"{100 * share:.2g} % of the ultrasound region is coloured; it is left as it is")
     facts = {"format": "dicom", "coloured_share": share, "compressed_with_loss": text(header, "LossyImageCompression") == "01"}
-    recording = Recording(grey, "image", geometry, frame_rate_hz=_frame_rate(header), facts=facts)
-    return Clip(checked(recording, name=path.name), colour, header, tuple(said))
+    recording = Recording(grey, "image", geometry, frame_rate_hz=_frame_rate(header), facts=facts, overlay=colour)
+    return Clip(checked(recording, name=path.name), header, tuple(said))
 
 
 def _check_kind(source: Source, name: str) -> None:

@@ -71,6 +71,7 @@ def _header(known: Dataset, method: str, version: str, seed: str) -> Dataset:
         "StudyDate",
         "StudyTime",
         "ReferringPhysicianName",
+        "PatientOrientation",
     ):
         setattr(image, keyword, None)
     for keyword in _COPIED:

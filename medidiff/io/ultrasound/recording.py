@@ -57,6 +57,7 @@ class Recording:
     sound_speed       m/s
     frame_rate_hz     None where unknown
     facts             what else the file says, as JSON can hold it
+    overlay           (frame, row, column) of pictures: coloured pixels, which are no tissue; None where there are none
     """
 
     values: np.ndarray
@@ -68,6 +69,7 @@ class Recording:
     sound_speed: float | None = None
     frame_rate_hz: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    overlay: np.ndarray | None = None
 
 
 def checked(recording: Recording, *, name: str) -> Recording:

@@ -30,7 +30,7 @@ def clip():
 def test_the_echocardiogram_of_pydicom_is_read_with_its_rate_and_without_its_wrong_region(clip):
     assert clip.recording.values.shape == (30, 240, 320) and clip.recording.frame_rate_hz == pytest.approx(30.0, abs=0.01)
     assert clip.recording.geometry == Pixels() and any("was scaled without its header" in text for text in clip.warnings)
-    assert clip.colour.any() and clip.colour[:, :60].mean() < 0.02
+    assert clip.recording.overlay.any() and clip.recording.overlay[:, :60].mean() < 0.02
 
 
 def test_grey_levels_of_the_echocardiogram_are_the_luminance_that_was_stored(clip):
