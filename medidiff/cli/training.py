@@ -14,24 +14,31 @@ def train(
     work: Annotated[Path | None, typer.Option(help="checkpoints and log; as a rule results/training/NAME")] = None,
 ) -> None:
     """Train a model; call it again after an interruption, and it goes on to the same bytes."""
-    from medidiff.training.settings import read_training
+    from medidiff.training.settings import TrainingFile, read_training
 
     with step("train", study=file.stem):
         import torch
 
+        from medidiff.dehazing.training_settings import EchoFile
         from medidiff.io.prior_files import write_prior
         from medidiff.segmentation.training_settings import MaskFile
+        from medidiff.training.echo import pack_echo, prepare_echo
         from medidiff.training.mask import pack_mask, prepare_mask
         from medidiff.training.prior import pack_trained, prepare_prior
         from medidiff.training.run import run_training
 
         chosen = read_training(file)
-        prepare, pack = (prepare_mask, pack_mask) if isinstance(chosen, MaskFile) else (prepare_prior, pack_trained)
+        kinds = {
+            TrainingFile: (prepare_prior, pack_trained),
+            MaskFile: (prepare_mask, pack_mask),
+            EchoFile: (prepare_echo, pack_echo),
+        }
+        prepare, pack = kinds[type(chosen)]
         torch.set_num_threads(chosen.threads)
         prepared = prepare(chosen)
         log.info("%s: %d training items", chosen.name, len(prepared.run.data))
         trained = run_training(prepared.run, work or Path("results") / "training" / chosen.name, on_line=_tell)
-        gate = None if isinstance(chosen, MaskFile) else chosen.prior.gate
+        gate = chosen.prior.gate if isinstance(chosen, TrainingFile) else None
         if gate is not None and trained.score > gate:
             log.warning("warning: validation loss %.4f is above the gate %g; train for more steps", trained.score, gate)
         write_prior(models / chosen.name, pack(chosen, prepared, trained))

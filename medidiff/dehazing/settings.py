@@ -43,7 +43,7 @@ class SignalSettings(Settings):
     clipped_warning: Share = Field(0.005, description="share of clipped samples above which a warning is given")
     clipped_error: Share = Field(0.05, description="share of clipped samples above which nothing is computed")
     grid_tolerance: float = Field(
-        0.1, ge=0, le=10, description="largest relative difference of range and angle steps to those of the model's training"
+        0.25, ge=0, le=10, description="largest relative difference of range and angle steps to those of the model's training"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from medidiff.dehazing.training_settings import EchoFile
 from medidiff.errors import ConfigError
 from medidiff.phantoms.chest_settings import ChestPhantom
 from medidiff.segmentation.training_settings import MaskFile
@@ -87,6 +88,9 @@ class PriorTraining(Settings):
     units: str = Field("HU", description="of the window")
     crop: int = Field(64, ge=16, le=512, description="edge of a training image, pixels")
     mirrored: bool = Field(False, description="whether left and right are exchanged at random")
+    axes: str = Field(
+        "", pattern="^([LRAPIS]{2})?$", description="where columns and rows lead: LP to the left and back; empty: every way"
+    )
     network: PriorNetwork = Field(PriorNetwork(), description="the U-Net")
     sd: float = Field(0.5, gt=0, description="standard deviation of the images in network units")
     level_mean: float = Field(-0.8, description="mean of ln sigma of the training noise")
@@ -127,15 +131,16 @@ class TrainingFile(Settings):
     prior: PriorTraining = Field(description="a prior of slices, for reconstruction")
 
 
-def read_training(path: str | Path) -> TrainingFile | MaskFile:
-    """The checked settings of a YAML file, of a prior or, with the section `mask`, of a model that segments.
+def read_training(path: str | Path) -> TrainingFile | MaskFile | EchoFile:
+    """The checked settings of a YAML file: of a prior, with the section `mask` of a model that segments, with `echo` of echoes.
 
     Raises ConfigError that lists all mistakes.
     """
     path = Path(path)
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        kind = MaskFile if isinstance(found, dict) and "mask" in found else TrainingFile
+        sections = {"mask": MaskFile, "echo": EchoFile}
+        kind = next((sections[key] for key in sections if isinstance(found, dict) and key in found), TrainingFile)
         return kind.model_validate_json(json.dumps(found))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
