@@ -16,7 +16,7 @@ from medidiff.io.volume import Volume
 from medidiff.phantoms.chest import ChestPhantom, make_chest
 from medidiff.reconstruction.lesion_test import Pair
 
-MATRIX, SLICES = 64, 32
+MATRIX, SLICES = 64, 8
 NODULES = tuple(range(700_001, 700_017))  # seeds of the chests that test whether lesions survive
 WINDOW_HU = (-1000.0, 1000.0)
 TISSUE_HU = -300.0
@@ -34,14 +34,29 @@ class Source:
     """Volumes of one kind and the prior for them."""
 
     prior: str  # folder below models/
+    cases: tuple[str, ...]
+    peers: tuple[str, ...]  # with as many network calls as one sample of NA-DDS, so in the same time
+    samples: int  # of the point estimate that is a mean
     fresh: tuple[int, ...]  # that are scored
     calibration: tuple[int, ...]  # that only calibrate intervals
 
 
 SOURCES = {
-    "phantom": Source("ct-chest", tuple(range(900_001, 900_011)), tuple(range(800_001, 800_011))),
+    "phantom": Source(
+        "ct-chest",
+        tuple(CASES)[:4],
+        ("dds", "reddiff"),
+        2,
+        tuple(range(900_001, 900_011)),
+        tuple(range(800_001, 800_011)),
+    ),
     "real": Source(
-        "ct-head-neck", (160, 163, 164, 165, 166, 167, 168, 169), (151, 152, 154, 155, 156, 157, 158, 159, 170, 171, 172, 173)
+        "ct-head-neck",
+        tuple(CASES),
+        ("dds", "reddiff", "mbir"),
+        4,
+        (165, 167, 160, 163, 164, 166, 168, 169),
+        (151, 152, 154, 155, 156, 157, 158, 159, 170, 171, 172, 173),
     ),
 }
 
@@ -65,7 +80,7 @@ class Study:
         """Of a patient's own voxels, cut out around the middle of the tissue. Each is a square of FINE x FINE equal ones."""
         crop, pixel_mm, slice_mm = read_patient(self.number)
         fine = crop.repeat(FINE, axis=1).repeat(FINE, axis=2).transpose(2, 1, 0)
-        affine = np.diag([pixel_mm / FINE, pixel_mm / FINE, slice_mm, 1.0])
+        affine = np.diag([-pixel_mm / FINE, -pixel_mm / FINE, slice_mm, 1.0])  # rows from front to back
         grid = {"matrix": MATRIX, "pixel_mm": pixel_mm, "slices": SLICES, "slice_mm": slice_mm}
         scan = ScanSettings(source=f"pt_{self.number}", dataset="ct-openkbp", seed=self.number, ct=ct, **grid)
         return measure_ct(Volume(np.ascontiguousarray(fine), affine), scan)
@@ -94,7 +109,10 @@ class LesionStudy:
 
 
 def read_patient(number: int) -> tuple[np.ndarray, float, float]:
-    """The 32 slices with most tissue, (slice, row, column) HU, rows from front to back; pixel edge and slice distance, mm."""
+    """Neighbouring slices with most tissue, (slice, row, column) HU, rows from front to back; pixel edge, slice distance, mm.
+
+    Values are clipped to the window, here and so in the truth too: metal and dense bone above it are no part of the question.
+    """
     path = Path(os.environ["MEDIDIFF_MIRROR"]) / f"ct_openkbp/train-pats/pt_{number}/ct.nii.gz"
     volume = read_nifti(path)
     hu = volume.array.transpose(2, 0, 1).astype(np.float32)  # this data set stores rows first
@@ -106,4 +124,4 @@ def read_patient(number: int) -> tuple[np.ndarray, float, float]:
     padded = np.pad(hu[lowest : lowest + SLICES], ((0, 0), (MATRIX, MATRIX), (MATRIX, MATRIX)), constant_values=WINDOW_HU[0])
     crop = padded[:, top : top + MATRIX, left : left + MATRIX]
     rows_mm, _, slices_mm = volume.grid.spacing_mm
-    return np.maximum(crop, WINDOW_HU[0]), float(rows_mm), float(slices_mm)
+    return crop.clip(*WINDOW_HU), float(rows_mm), float(slices_mm)

@@ -27,6 +27,7 @@ from medidiff.reconstruction.task import Reconstruction, reconstruct
 
 MODELS = Path(__file__).parents[1] / "models"
 FOLDER = Path(__file__).parents[1] / "benchmarks_run" / "reconstruction"
+USED = {"tv": ("tv", "heldout"), "auto": ("tv", "heldout", "nadds")}  # sections of the settings
 FLOOR_HU = 5.0  # added to the spread of samples
 
 
@@ -35,26 +36,26 @@ class Runs:
     """Runs reconstructions with one budget of network calls and remembers what came out.
 
     calls     of the network per slice and sample
-    samples   of the point estimate that is a mean
     """
 
     calls: int = 50
-    samples: int = 4
     priors: dict[str, tuple[Prior, str]] = field(default_factory=dict, repr=False)
 
-    def result(self, study: Study, case: str, method: str, *, samples: int = 1, weight: float | None = None) -> dict[str, Any]:
+    def result(self, study: Study, case: str, method: str, *, samples: int = 1, **changes: Any) -> dict[str, Any]:
         """Quality, cost and calibration scores of one reconstruction, from the folder where it is there already.
+
+        changes   weight, iterations: of total variation; prior: another than the source's
 
         Only `failed` where the numbers left the range in which they mean something.
         """
-        settings = self._settings(study, method, samples, weight)
+        settings = self._settings(study, method, samples, **changes)
         path = FOLDER / f"{self._key(study, case, method, settings)}.json"
         return _kept(path, lambda: self._compute(study, case, method, settings))
 
     def response(self, nodule: LesionStudy, case: str, method: str, *, samples: int = 1) -> Response:
         """What a method makes of a chest with and without its nodule."""
         study = Study("phantom", nodule.number)
-        settings = self._settings(study, method, samples, None)
+        settings = self._settings(study, method, samples)
         prior = self._prior(settings.prior)[0] if settings.prior else None
 
         def solve(fine: np.ndarray, seed: int) -> np.ndarray:
@@ -64,16 +65,21 @@ class Runs:
         path = FOLDER / f"lesion-{self._key(study, case, method, settings)}.json"
         return Response(**_kept(path, lambda: asdict(respond(nodule.pair(), solve))))
 
-    def _settings(self, study: Study, method: str, samples: int, weight: float | None) -> ReconstructSettings:
-        prior = SOURCES[study.source].prior if method in NEED_PRIOR else None
+    def _settings(self, study: Study, method: str, samples: int, **changes: Any) -> ReconstructSettings:
+        prior = changes.pop("prior", SOURCES[study.source].prior)
+        prior = prior if method in {*NEED_PRIOR, "auto"} else None
         steps = {name: {"steps": self.calls} for name in ("nadds", "dds", "reddiff")}
         steps["mbir"] = {"steps": max(2, self.calls // 2)}  # two calls each
         values = {"methods": [method], "prior": prior, "window_hu": WINDOW_HU, "samples": samples, "seed": study.number}
-        return ReconstructSettings.model_validate({**values, **steps, "tv": {"weight": weight}})
+        return ReconstructSettings.model_validate({**values, **steps, "tv": changes})
 
     def _key(self, study: Study, case: str, method: str, settings: ReconstructSettings) -> str:
         """Names all that the result depends on."""
-        used = {name: getattr(settings, name).model_dump() for name in (method, "iterative", "fbp") if hasattr(settings, name)}
+        used = {
+            name: getattr(settings, name).model_dump()
+            for name in (*USED.get(method, (method,)), "iterative", "fbp")
+            if hasattr(settings, name)
+        }
         weights = self._prior(settings.prior)[1] if settings.prior else None
         parts = (MEASURED, RESULT_VERSION, study.source, study.number, CASES[case].model_dump(), method, used, settings.samples)
         digest = hashlib.blake2b(repr((*parts, settings.seed, weights)).encode(), digest_size=8).hexdigest()
@@ -109,6 +115,7 @@ def _scored(found: Reconstruction, truth: np.ndarray) -> dict[str, Any]:
     """Numbers of the volume; of its samples how they spread, and as `first` the numbers of one alone."""
     body, calls = body_mask(truth), found.numbers["network_calls"]
     numbers = _beside(found.volume.array.transpose(2, 1, 0), truth, body) | {"calls": calls, "chi2": found.numbers["chi2"]}
+    numbers |= {"chosen": found.numbers.get("chosen"), "tv_weight": found.numbers.get("tv_weight")}
     if found.samples is None:
         return numbers
     samples = found.samples.transpose(0, 3, 2, 1)

@@ -44,6 +44,7 @@ class Card:
     hours: float | None = None  # on the processor it was trained on
     history: str = ""  # what a run with these settings would do otherwise
     not_for: str = ""  # what it must not be used for
+    axes: str = ""  # where columns and rows of its slices lead: LP to the left and back; empty: every way, or not known
 
     @property
     def limits(self) -> Limits:

@@ -28,6 +28,7 @@ from physics.solvers.total_variation import reconstruct_tv
 
 OnStep = Callable[[str, int, int], None]  # (what runs, levels done, levels)
 START_ITERATIONS = 12  # of CGLS, where RED-diff starts
+CT_TV_ITERATIONS, MR_TV_ITERATIONS = 200, 60
 
 
 def classical(method: str, settings: ReconstructSettings) -> Solve:
@@ -47,8 +48,17 @@ def classical(method: str, settings: ReconstructSettings) -> Solve:
 
 def total_variation(weight: float, settings: ReconstructSettings) -> Solve:
     """Total variation of one weight."""
-    iterations = settings.tv.iterations
-    return lambda scan: scan.supported(reconstruct_tv(scan.operator, scan.y, weight=weight, iterations=iterations))
+
+    def solve(scan: Scan) -> Tensor:
+        iterations = tv_iterations(settings, is_mr=scan.operator.is_complex)
+        return scan.supported(reconstruct_tv(scan.operator, scan.y, weight=weight, iterations=iterations))
+
+    return solve
+
+
+def tv_iterations(settings: ReconstructSettings, *, is_mr: bool) -> int:
+    """Iterations after which total variation hardly changes: few views of CT leave it far from its minimum for long."""
+    return settings.tv.iterations or (MR_TV_ITERATIONS if is_mr else CT_TV_ITERATIONS)
 
 
 def tv_weight(scan: Scan, settings: ReconstructSettings) -> tuple[float, Choice | None]:
@@ -68,13 +78,13 @@ def noise_of(index: int, scan: Scan, seed: int) -> Noise:
 def nadds_options(scan: Scan, card: Card, settings: ReconstructSettings) -> NADDS:
     """NA-DDS as the settings, the noise and the spacing of the scan want it."""
     own, is_noisy = settings.nadds, scan.noise_std > 0
-    threshold = own.z_threshold if own.z_threshold is not None else 0.012 if is_noisy else 0.004
+    threshold = own.z_threshold if own.z_threshold is not None else 0.024 if is_noisy else 0.004
     return NADDS(
         card.sd,
         steps=own.steps,
         sigma_max=own.sigma_max,
         sigma_min=own.sigma_min,
-        eta=own.eta,
+        eta=own.eta if own.eta is not None else 0.85 if is_noisy else 0.5,
         data_steps=own.data_steps or (10 if is_noisy else 5),
         rho=own.z_weight,
         threshold=scan.unit * threshold * scan.slice_ratio,

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from medidiff.settings import Settings
 
-RESULT_VERSION = 1  # raise when a method gives other voxels or numbers for the same input
+RESULT_VERSION = 2  # raise when a method gives other voxels or numbers for the same input
 
 Method = Literal[
     "fbp",
@@ -40,7 +40,7 @@ class IterativeSettings(Settings):
 
     sirt_iterations: int = Field(200, ge=1, le=10_000, description="of SIRT, which keeps attenuation above 0, 1 to 10000")
     cgls_iterations: int = Field(12, ge=1, le=1000, description="of CGLS, 1 to 1000")
-    cgsense_iterations: int = Field(30, ge=1, le=1000, description="of CG-SENSE, 1 to 1000")
+    cgsense_iterations: int = Field(10, ge=1, le=1000, description="of CG-SENSE, 1 to 1000")
     cgsense_ridge: float = Field(1e-3, ge=0, le=10, description="weight of |x|^2 in CG-SENSE, of |A|^2 = 1, 0 to 10")
 
 
@@ -49,9 +49,11 @@ class TvSettings(Settings):
 
     weight: float | None = Field(None, gt=0, le=10, description="above 0 to 10; empty: chosen by held-out data")
     weights: tuple[Annotated[float, Field(gt=0, le=10)], ...] = Field(
-        (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), min_length=1, description="to choose from; operator of norm 1, window [0, 1]"
+        (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2), min_length=1, description="to choose from; operator of norm 1, window [0, 1]"
     )
-    iterations: int = Field(60, ge=1, le=10_000, description="of ADMM, 1 to 10000")
+    iterations: int | None = Field(
+        None, ge=1, le=10_000, description="of ADMM, 1 to 10000; empty: 200 for CT, whose few views converge slowly, 60 for MRI"
+    )
 
 
 class NaddsSettings(Settings):
@@ -60,13 +62,15 @@ class NaddsSettings(Settings):
     steps: int = Field(50, ge=2, le=1000, description="network calls per slice, 2 to 1000")
     sigma_max: float = Field(10.0, gt=0, le=1000, description="first noise level, network unit, above 0 to 1000")
     sigma_min: float = Field(0.02, gt=0, le=1, description="last noise level above 0, network unit, above 0 to 1")
-    eta: Share = Field(0.5, description="share of fresh noise in amplitude, 0 to 1; of the point mode")
+    eta: Share | None = Field(
+        None, description="share of fresh noise in amplitude, 0 to 1, of the point mode; empty: 0.5, or 0.85 with known noise"
+    )
     data_steps: int | None = Field(
         None, ge=1, le=1000, description="conjugate gradients per step; empty: 5, or 10 with known noise"
     )
     z_weight: float = Field(0.0257, ge=0, le=100, description="rho of the coupling of slices, operator of norm 1, 0 to 100")
     z_threshold: float | None = Field(
-        None, ge=0, le=1, description="tau on differences of slices, window [0, 1]; empty: 0.004, or 0.012 with known noise"
+        None, ge=0, le=1, description="tau on differences of slices, window [0, 1]; empty: 0.004, or 0.024 with known noise"
     )
     anchor: float = Field(1.0, ge=0, le=1000, description="c, scales the noise-given weight of the denoised image")
     mode: Literal["point", "posterior"] = Field(

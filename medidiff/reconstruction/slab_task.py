@@ -9,8 +9,9 @@ from medidiff.diffusion.prior import Prior
 from medidiff.errors import ConfigError
 from medidiff.io.measurement import Projections
 from medidiff.io.slab_file import Slabs
-from medidiff.reconstruction.methods import classical, nadds_options, noise_of, tv_weight
+from medidiff.reconstruction.methods import classical, nadds_options, noise_of, tv_iterations, tv_weight
 from medidiff.reconstruction.operators import Scan, Window, ct_scan
+from medidiff.reconstruction.orientation import as_trained
 from medidiff.reconstruction.patches import InChunks, Padded
 from medidiff.reconstruction.prior_fit import check_prior
 from medidiff.reconstruction.settings import ReconstructSettings
@@ -56,7 +57,8 @@ def reconstruct_in_slabs(
     if method == "nadds":
         if prior is None:
             raise ConfigError("method nadds needs a prior, found none; name its folder in reconstruct.prior, or use tv.")
-        x = _sampled(scan, prior, settings, plan, on_step)
+        turned = replace(prior, denoiser=as_trained(Padded(prior.denoiser), prior.card.axes, measurement.affine))
+        x = _sampled(scan, turned, settings, plan, on_step)
     else:
         x = _solved(scan, method, settings, plan, passes)
     volume = plan.store((len(scan.y), *scan.operator.domain[-2:]))
@@ -74,9 +76,9 @@ def slices_of(scan: Scan, span: Span) -> Scan:
 
 
 def _sampled(scan: Scan, prior: Prior, settings: ReconstructSettings, plan: Plan, on_step: Callable | None) -> Slabs:
-    """Mean of the samples, window units."""
+    """Mean of the samples, window units; the prior takes slices of any size."""
     check_prior(prior.card, scan, settings.window_hu)
-    denoiser = InChunks(Padded(prior.denoiser), settings.slices_at_once)
+    denoiser = InChunks(prior.denoiser, settings.slices_at_once)
     shape, measured, options = (len(scan.y), *scan.operator.domain), scan.measurement(), nadds_options(scan, prior.card, settings)
     mean = plan.store(shape)
     for index in range(settings.samples):
@@ -100,7 +102,7 @@ def _solved(scan: Scan, method: str, settings: ReconstructSettings, plan: Plan, 
         return cgls_in_slabs(coupled, shape, iterations=settings.iterative.cgls_iterations)
     spans = plan.spans(len(scan.y))
     weight, _ = tv_weight(slices_of(scan, spans[len(spans) // 2]), settings)
-    return tv_in_slabs(coupled, shape, weight=weight, iterations=settings.tv.iterations)
+    return tv_in_slabs(coupled, shape, weight=weight, iterations=tv_iterations(settings, is_mr=False))
 
 
 def _apart(span: Span, part: Scan, x: Slabs, method: str, settings: ReconstructSettings) -> tuple:

@@ -17,6 +17,7 @@ from medidiff.reconstruction.kspace import mr_scan
 from medidiff.reconstruction.methods import Diffusion, OnStep, classical, total_variation, tv_weight
 from medidiff.reconstruction.nullspace import null_energy
 from medidiff.reconstruction.operators import Scan, ct_scan
+from medidiff.reconstruction.orientation import as_trained
 from medidiff.reconstruction.patches import InChunks, Padded, Patched
 from medidiff.reconstruction.prior_fit import check_patch, check_prior
 from medidiff.reconstruction.settings import NEED_PRIOR, ONLY_CT, ONLY_MRI, ReconstructSettings
@@ -71,7 +72,7 @@ def reconstruct(
     started = time.perf_counter()
     scan = _scan(measurement, settings)
     _check_method(method, scan, prior)
-    network = None if prior is None else _network(prior, scan, settings)
+    network = None if prior is None else _network(prior, scan, measurement.affine, settings)
     if method == "auto":
         result = _auto(scan, settings, prior, network, on_step)
     elif method in NEED_PRIOR:
@@ -102,12 +103,12 @@ def _check_method(method: str, scan: Scan, prior: Prior | None) -> None:
         raise ConfigError(f"method {method} needs a prior, found none; name its folder in reconstruct.prior, or use tv.")
 
 
-def _network(prior: Prior, scan: Scan, settings: ReconstructSettings) -> InChunks:
-    """The prior's denoiser for slices of any size and number."""
+def _network(prior: Prior, scan: Scan, affine: np.ndarray, settings: ReconstructSettings) -> InChunks:
+    """The prior's denoiser for slices of any size, number and way round."""
     check_prior(prior.card, scan, settings.window_hu)
     check_patch(prior.card, settings.patch)
     denoiser = Patched(prior.denoiser, settings.patch, settings.seed) if settings.patch else Padded(prior.denoiser)
-    return InChunks(denoiser, settings.slices_at_once)
+    return InChunks(as_trained(denoiser, prior.card.axes, affine), settings.slices_at_once)
 
 
 def _sampled(scan: Scan, diffusion: Diffusion) -> _Result:

@@ -104,6 +104,7 @@ def pack_trained(file: TrainingFile, prepared: PriorRun, trained: Trained, *, hi
         hours=round(trained.hours, 3),
         history=history,
         not_for=file.not_for,
+        axes=settings.axes,
     )
     return {**pack_prior(card, weights), "README.md": model_page(card).encode()}
 
