@@ -21,23 +21,30 @@ def train(
 
         from medidiff.dehazing.training_settings import EchoFile
         from medidiff.io.prior_files import write_prior
+        from medidiff.operators.training_settings import OperatorFile
         from medidiff.segmentation.training_settings import MaskFile
         from medidiff.training.echo import pack_echo, prepare_echo
         from medidiff.training.mask import pack_mask, prepare_mask
+        from medidiff.training.operator import train_operator
         from medidiff.training.prior import pack_trained, prepare_prior
         from medidiff.training.run import run_training
 
         chosen = read_training(file)
+        torch.set_num_threads(chosen.threads)
+        folder = work or Path("results") / "training" / chosen.name
+        if isinstance(chosen, OperatorFile):
+            write_prior(models / chosen.name, train_operator(chosen, folder, on_line=_tell))
+            log.info("%s: trained", models / chosen.name)
+            return
         kinds = {
             TrainingFile: (prepare_prior, pack_trained),
             MaskFile: (prepare_mask, pack_mask),
             EchoFile: (prepare_echo, pack_echo),
         }
         prepare, pack = kinds[type(chosen)]
-        torch.set_num_threads(chosen.threads)
         prepared = prepare(chosen)
         log.info("%s: %d training items", chosen.name, len(prepared.run.data))
-        trained = run_training(prepared.run, work or Path("results") / "training" / chosen.name, on_line=_tell)
+        trained = run_training(prepared.run, folder, on_line=_tell)
         gate = chosen.prior.gate if isinstance(chosen, TrainingFile) else None
         if gate is not None and trained.score > gate:
             log.warning("warning: validation loss %.4f is above the gate %g; train for more steps", trained.score, gate)
@@ -46,7 +53,8 @@ def train(
 
 
 def _tell(line: dict) -> None:
-    text = f"step {line['step']} of {line['steps']}, {line['seconds']:.0f} s"
+    part = f"{line['part']}: " if "part" in line else ""
+    text = f"{part}step {line['step']} of {line['steps']}, {line['seconds']:.0f} s"
     if "loss" in line:
         text += f", loss {line['loss']:.4f}"
     if "validation" in line:

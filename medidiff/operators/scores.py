@@ -4,9 +4,12 @@ import math
 import time
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from medidiff.metrics.ensemble import coverage, crps, spread_skill
+from medidiff.metrics.pde import relative_l2
 from medidiff.operators.calibration import COVERAGE, fit_inflation, fit_interval, half_width, inflate
 from medidiff.operators.model import Operator
 from medidiff.operators.problem import Solved
@@ -19,29 +22,19 @@ CALIBRATION_SEED = 2024  # of the noise; not that of the scores
 DIRECT_ENSEMBLE = SamplerSettings(method="euler", steps=12, sigma_min=0.05)
 
 
-def relative_l2(found: Tensor, truth: Tensor) -> Tensor:
-    """|found - truth| / |truth| of every trajectory, (b,), all fields together, each over its own root mean square.
+def comparable(values: Tensor, truth: Tensor) -> np.ndarray:
+    """Values with every field over the root mean square of the truth's.
 
-    found, truth   (b, field, t, x[, y])
+    values   (b, ..., field, t, x) of one axis of space
+    truth    (b, field, t, x)
     """
-    scale = truth.square().transpose(0, 1).flatten(1).mean(1).sqrt().reshape(1, -1, *[1] * (truth.ndim - 2))
-    return ((found - truth) / scale).flatten(1).norm(dim=1) / (truth / scale).flatten(1).norm(dim=1)
+    scale = truth.double().square().transpose(0, 1).flatten(1).mean(1).sqrt().clamp_min(1e-30)
+    return (values.double() / scale.reshape(-1, 1, 1)).numpy()
 
 
-def spread_skill(members: Tensor, truth: Tensor) -> float:
-    """sqrt((M + 1) / M mean variance) / RMSE of the mean; 1 is calibrated (Fortin et al. 2014, eq. 15).
-
-    Every field counts in units of its own root mean square.
-    """
-    count = members.shape[1]
-    scale = truth.square().transpose(0, 1).flatten(1).mean(1).reshape(1, -1, *[1] * (truth.ndim - 2))
-    variance = (members.var(1) / scale).mean() * (count + 1) / count
-    return float((variance / ((members.mean(1) - truth).square() / scale).mean()).sqrt())
-
-
-def coverage(members: Tensor, truth: Tensor, factor: float) -> float:
-    """Share of the values of the truth inside the interval of `half_width`."""
-    return float(((truth - members.mean(1)).abs() <= half_width(members, factor)).double().mean())
+def relative_errors(found: Tensor, truth: Tensor) -> np.ndarray:
+    """|found - truth| / |truth| of every trajectory (b,), every field over its own root mean square."""
+    return relative_l2(comparable(found, truth), comparable(truth, truth))
 
 
 def ensemble_sampler(operator: Operator) -> SamplerSettings:
@@ -82,22 +75,25 @@ def _answer(operator: Operator, test: Solved) -> dict[str, float]:
     started = time.process_time()
     found = simulate(operator, test.problem, members=1, sampler=ANSWER).states[:, 0]
     spent = (time.process_time() - started) / len(test)
-    error = relative_l2(found, test.states)
+    error = relative_errors(found, test.states)
     return {
         "relative_l2": float(error.mean()),
-        "relative_l2_median": float(error.median()),
-        "relative_l2_95": float(error.quantile(0.95)),
+        "relative_l2_median": float(np.median(error)),
+        "relative_l2_95": float(np.quantile(error, 0.95)),
         "cpu_ms_per_trajectory": 1e3 * spent,
     }
 
 
 def _ensemble(operator: Operator, test: Solved, members: int) -> dict[str, float | int]:
     drawn = simulate(operator, test.problem, members=members, sampler=ensemble_sampler(operator)).states
+    scaled, truth = comparable(drawn, test.states), comparable(test.states, test.states)
+    width = half_width(drawn, operator.card.interval_factor)
     return {
         "members": members,
-        "relative_l2_of_mean": float(relative_l2(drawn.mean(1), test.states).mean()),
-        "spread_skill": spread_skill(drawn, test.states),
-        f"coverage_{COVERAGE:g}": coverage(drawn, test.states, operator.card.interval_factor),
+        "relative_l2_of_mean": float(relative_errors(drawn.mean(1), test.states).mean()),
+        "spread_skill": spread_skill(scaled, truth),
+        "crps": crps(scaled, truth),
+        f"coverage_{COVERAGE:g}": coverage(drawn.mean(1).numpy(), width.numpy(), test.states.numpy()),
     }
 
 
@@ -108,6 +104,6 @@ def _refined(operator: Operator, test: Solved, times: int) -> dict[str, float]:
     flat = coarse.flatten(0, 2).unsqueeze(1)
     linear = torch.nn.functional.interpolate(flat, scale_factor=times, mode="linear").reshape(found.shape)
     return {
-        f"relative_l2_{times}x": float(relative_l2(found, test.states).mean()),
-        f"relative_l2_{times}x_interpolated": float(relative_l2(linear, test.states).mean()),
+        f"relative_l2_{times}x": float(relative_errors(found, test.states).mean()),
+        f"relative_l2_{times}x_interpolated": float(relative_errors(linear, test.states).mean()),
     }

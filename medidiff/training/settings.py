@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from medidiff.dehazing.training_settings import EchoFile
 from medidiff.errors import ConfigError
+from medidiff.operators.training_settings import OperatorFile
 from medidiff.phantoms.chest_settings import ChestPhantom
 from medidiff.segmentation.training_settings import MaskFile
 from medidiff.settings import Settings
@@ -131,15 +132,15 @@ class TrainingFile(Settings):
     prior: PriorTraining = Field(description="a prior of slices, for reconstruction")
 
 
-def read_training(path: str | Path) -> TrainingFile | MaskFile | EchoFile:
-    """The checked settings of a YAML file: of a prior, with the section `mask` of a model that segments, with `echo` of echoes.
+def read_training(path: str | Path) -> TrainingFile | MaskFile | EchoFile | OperatorFile:
+    """The checked settings of a YAML file: of a prior, or, by its section, of masks, of echoes or of an operator.
 
     Raises ConfigError that lists all mistakes.
     """
     path = Path(path)
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        sections = {"mask": MaskFile, "echo": EchoFile}
+        sections = {"mask": MaskFile, "echo": EchoFile, "operator": OperatorFile}
         kind = next((sections[key] for key in sections if isinstance(found, dict) and key in found), TrainingFile)
         return kind.model_validate_json(json.dumps(found))
     except OSError as error:
