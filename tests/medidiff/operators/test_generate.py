@@ -37,14 +37,13 @@ def test_frames_of_advection_are_what_the_exact_solver_makes_of_smooth_waves():
     assert np.abs(found.numpy() - fine.u)[smooth].max() < 1e-5
 
 
-def test_shock_tubes_are_those_of_the_finite_volume_solver_on_a_finer_grid():
-    tubes = generate(TUBES, "test", 0).rows(slice(0, 2))
-    x = -1 + 2 * (np.arange(256) + 0.5) / 256
+def test_shock_tubes_are_those_of_the_finite_volume_solver_on_the_fine_grid():
+    tube = generate(TUBES, "test", 0).rows(slice(0, 1))
+    x = -1 + 2 * (np.arange(128) + 0.5) / 128
     seed = np.random.SeedSequence([0, module.zlib.crc32(b"shock"), 3, 0])
     drawn = draw_jumps(np.random.Generator(np.random.Philox(seed)), 64, is_one=True)
-    start = torch.tensor(drawn.initial(x)[:2])
-    solved = compressible(start, tubes.times[:2].tolist(), gas=Gas(5 / 3), boundary="outflow", length=2.0)
-    error = np.abs(cell_average(solved.numpy(), 8)[:, :, 1] - tubes.u[:, :, 1]).mean((0, 2)) / np.abs(tubes.u).mean((0, 2, 3))
+    solved = compressible(torch.tensor(drawn.initial(x)[:1]), [tube.times[0]], gas=Gas(5 / 3), boundary="outflow", length=2.0)
+    error = np.abs(cell_average(solved.numpy(), 4)[:, :, 0] - tube.u[:, :, 0]).mean((0, 2)) / np.abs(tube.u).mean((0, 2, 3))
     assert error.max() < 0.02
 
 
