@@ -10,6 +10,7 @@ from medidiff.config import Config, StudySource
 from medidiff.datasets import locate
 from medidiff.errors import ConfigError
 from medidiff.reconstruction.settings import NEED_PRIOR, ReconstructSettings
+from medidiff.segmentation.settings import NETWORKS
 from medidiff.studies import Study, read_studies
 
 PIPELINES = ("petct", "lc", "ct", "mr")  # kinds of study that have one
@@ -146,6 +147,8 @@ def _petct_jobs(config: Config, study: Study, job: Callable[..., Job]) -> Iterat
         yield job("segment", f"segment/{method}.json", method)
         if is_dicom(study):
             yield job("export", f"segment/{method}.seg.json", method)
+        if is_dicom(study) and method in NETWORKS:
+            yield job("maps", f"segment/{method}.maps.json", method)
         if study.truth:
             yield job("evaluate", f"evaluate/{method}.json", method)
 

@@ -7,6 +7,7 @@ from medidiff.cli import (
     chromatography,
     configuration,
     data,
+    dehazing,
     inspect,
     pages,
     phantom,
@@ -43,6 +44,7 @@ app.command(rich_help_panel=STEPS)(steps.convert)
 app.command(rich_help_panel=STEPS)(steps.truth)
 app.command(rich_help_panel=STEPS)(steps.segment)
 app.command(rich_help_panel=STEPS)(steps.export)
+app.command(rich_help_panel=STEPS)(steps.maps)
 app.command(rich_help_panel=STEPS)(steps.evaluate)
 app.command(rich_help_panel=STEPS)(validation.validate)
 app.command(rich_help_panel=STEPS)(chromatography.chromatograph)
@@ -55,6 +57,9 @@ app.command(rich_help_panel=STEPS)(reconstruction.reconstruct)
 app.command(rich_help_panel=STEPS)(reconstruction.series)
 app.command(rich_help_panel=STEPS)(reconstruction.compare)
 app.command(rich_help_panel=STEPS)(reconstruction.calibrate)
+app.command(rich_help_panel=STEPS)(dehazing.dehaze)
+app.command(rich_help_panel=STEPS)(dehazing.cine)
+app.command(rich_help_panel=STEPS)(dehazing.score)
 app.command(rich_help_panel=STEPS)(pages.page)
 app.command(rich_help_panel=STEPS)(pages.index)
 

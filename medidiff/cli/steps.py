@@ -1,4 +1,4 @@
-"""`medidiff convert|truth|segment|export|evaluate`: one step of one study, as the workflow calls it."""
+"""`medidiff convert|truth|segment|export|maps|evaluate`: one step of one study, as the workflow calls it."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ Record = Annotated[Path | None, typer.Option(help="where the provenance record g
 Log = Annotated[Path | None, typer.Option("--log", help="log file; the journal of attempts stands beside it")]
 SettingsText = Annotated[str, typer.Option("--settings", help="JSON of the step's section of the configuration")]
 Series = Annotated[str, typer.Option(help="SeriesInstanceUID, or file below the folder; empty: the only one that fits")]
-Method = Annotated[str, typer.Option(help="suv2, suv2.5, suv4, percent41, watershed")]
+Method = Annotated[str, typer.Option(help="suv2, suv2.5, suv4, percent41, watershed, unet, diffusion")]
 
 
 def convert(
@@ -87,12 +87,13 @@ def segment(
     pet: Input,
     mask_out: Output,
     method: Method = "suv2.5",
+    maps: Annotated[Path | None, typer.Option(help="folder for probability and maps of doubt, of unet and diffusion")] = None,
     study: Study = "study",
     settings: SettingsText = "{}",
     record: Record = None,
     log_file: Log = None,
 ) -> None:
-    """CT (HU) and PET (SUVbw) to a mask of the lesions."""
+    """CT (HU) and PET (SUVbw) to a mask of the lesions, and of networks to probabilities and doubt."""
     from medidiff.segmentation import settings as room
 
     with step("segment", study=study, method=method, log_file=log_file) as this:
@@ -102,7 +103,16 @@ def segment(
         chosen = checked_settings(room.SegmentSettings, settings)
         found = run(read_nifti(ct), read_nifti(pet), method=method, settings=chosen, study=study)
         write_nifti(found.mask, mask_out)
-        finish(this, record, room.RESULT_VERSION, chosen, [ct, pet], [mask_out], found.numbers, found.warnings)
+        written = [mask_out]
+        if maps is not None and found.probability is not None:
+            for name, volume in {"probability": found.probability, **found.maps}.items():
+                write_nifti(volume, maps / f"{name}.nii.gz")
+                written.append(maps / f"{name}.nii.gz")
+        numbers = dict(found.numbers)
+        if found.light is not None:
+            numbers |= {"light": found.light.colour, "light_reasons": list(found.light.reasons)}
+            log.info("%s light", found.light.colour)
+        finish(this, record, room.RESULT_VERSION, chosen, [ct, pet], written, numbers, found.warnings)
 
 
 def export(
@@ -135,6 +145,44 @@ def export(
             voxels = resample_mask(voxels, own)
         write_seg(voxels, source.paths, seg_out, label="Lesion", algorithm=method, version=medidiff.__version__)
         finish(this, record, room.RESULT_VERSION, {"grid": grid}, [mask], [seg_out], {}, ())
+
+
+def maps(
+    folder: Annotated[Path, typer.Argument(help="maps of `medidiff segment --maps`", show_default=False)],
+    source: Annotated[Path, typer.Argument(help="the DICOM study", show_default=False)],
+    probability_out: Output,
+    entropy_out: Output,
+    method: Method = "diffusion",
+    grid: Annotated[str, typer.Option(help="series on whose grid the probability lies: pet or ct")] = "pet",
+    study: Study = "study",
+    ct: Series = "",
+    pet: Series = "",
+    record: Record = None,
+    log_file: Log = None,
+) -> None:
+    """Probability and entropy back to DICOM: parametric maps on the grids of the study's own series."""
+    from medidiff.segmentation import settings as room
+
+    with step("maps", study=study, method=method, log_file=log_file) as this:
+        import medidiff
+        from medidiff.io.dicom.parametric_map import Quantity, write_parametric_map
+        from medidiff.io.dicom.series import series_grid
+        from medidiff.io.nifti import read_nifti
+        from medidiff.io.resample import resample_to
+        from medidiff.io.scan import find_petct
+
+        found = find_petct(source, ct=ct, pet=pet, allow_tilt=True)
+        quantities = {
+            "probability": (Quantity("probability", "probability of lesion", 0.0, 1.0), probability_out),
+            "entropy": (Quantity("entropy", "doubt of the model, entropy of the probability, nats", 0.0, 0.694), entropy_out),
+        }
+        for name, (quantity, path) in quantities.items():
+            series = found.ct if name == "probability" and grid == "ct" else found.pet
+            volume, own = read_nifti(folder / f"{name}.nii.gz"), series_grid(series)
+            if not volume.grid.agrees_with(own):  # the volume of a tilted stack was resampled; its map goes back
+                volume = resample_to(volume, own, fill=0.0)
+            write_parametric_map(volume, series.paths, path, quantity=quantity, algorithm=method, version=medidiff.__version__)
+        finish(this, record, room.RESULT_VERSION, {"grid": grid}, [folder], [probability_out, entropy_out], {}, ())
 
 
 def evaluate(

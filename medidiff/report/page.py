@@ -1,6 +1,7 @@
 """The page of one study: what went in, what was done, pictures, numbers, warnings, how to repeat, what went wrong."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from medidiff.io.atomic import write_text
 from medidiff.io.volume import Volume
 from medidiff.report import figures
 from medidiff.report.chromatogram import is_chromatogram, write_chromatogram_page
+from medidiff.report.doubt import doubt_figure, read_doubt, verdicts
 from medidiff.report.history import attempts_of, steps_of
 from medidiff.report.reconstruction import is_reconstruction, write_reconstruction_page
 from medidiff.report.rendering import render
@@ -43,7 +45,8 @@ def write_study_page(results: Path, logs: Path, name: str, out: Path, *, rejecte
         study=study,
         notes=scene.notes,
         tiles=list(_tiles(study, scene)),
-        pictures=list(_pictures(scene, out)),
+        verdicts=verdicts(study),
+        pictures=[*_pictures(scene, out), *_doubts(study, scene, out)],
         legend=[(mask, colour) for mask, colour in figures.colours(scene.masks).items() if mask in scene.masks],
         viewer=_viewer(study, scene, out),
         numbers=_numbers(study, scene),
@@ -90,6 +93,16 @@ def _pictures(scene: Scene, out: Path) -> Iterator[dict]:
     if "PET" in scene.images:
         text = "Highest SUV along each line of sight, from the front and from the side, with the outline of every mask."
         yield _picture(out, "projection", figures.projection_figure, scene, text)
+
+
+def _doubts(study: Study, scene: Scene, out: Path) -> Iterator[dict]:
+    """Probability and entropy of every method that has them."""
+    for method in study.methods:
+        maps = read_doubt(study, method, scene.notes) if scene.images else {}
+        if maps:
+            truth = ", the truth in green" if TRUTH in scene.masks else ""
+            text = f"{method}: {' and '.join(maps)} from near, the mask in blue{truth}."
+            yield _picture(out, f"doubt.{method}", partial(doubt_figure, maps, method=method), scene, text)
 
 
 def _picture(out: Path, kind: str, draw: Callable[[Scene], Figure], scene: Scene, caption: str) -> dict:

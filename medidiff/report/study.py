@@ -12,9 +12,9 @@ from medidiff.journal import attempts, read_journal
 from medidiff.record import read_record
 
 # in the order of the workflow
-STEPS = ("phantom", "convert", "truth", "segment", "export", "evaluate", "chromatograph", "elute")
+STEPS = ("phantom", "convert", "truth", "segment", "export", "maps", "evaluate", "chromatograph", "elute")
 STEPS += ("simulate", "acquire", "reference", "reconstruct", "series", "compare")
-ROOMS = tuple(step for step in STEPS if step not in ("phantom", "truth", "export"))  # folders that hold records
+ROOMS = tuple(step for step in STEPS if step not in ("phantom", "truth", "export", "maps"))  # folders that hold records
 RESULTS = ("segment", "chromatograph", "elute", "reconstruct")  # steps whose record makes a study done
 STATES = ("failed", "unfinished", "waiting", "rejected", "done")
 VOLUMES = {"CT": "convert/ct.nii.gz", "PET": "convert/pet.nii.gz"}

@@ -11,18 +11,21 @@ from torch import Tensor
 from medidiff.io.resample import resample_to
 from medidiff.io.slab_file import Slabs, slab_store
 from medidiff.io.volume import Grid, Volume
+from medidiff.segmentation.calibration import tempered_probability
 from medidiff.segmentation.conditioning import AIR_HU, FILL, network_grid
 from medidiff.segmentation.denoiser import SIGMA_MAX, MaskDenoiser
 from medidiff.segmentation.ensemble import FLIPS, Ensemble, Make, Sampling, draw_ensemble
+from medidiff.segmentation.familiarity import features, strange
 from medidiff.segmentation.memory import plan_memory
 from medidiff.segmentation.model import MaskModel
 from medidiff.segmentation.settings import SegmentSettings, WindowSettings
 from medidiff.segmentation.sliding import PlainLook, Scene, look_once
+from medidiff.segmentation.thresholds import largest_component
+from medidiff.segmentation.trust import DOUBTFUL_GAP, baseline_dice
 from medidiff.segmentation.uncertainty import entropy
 from medidiff.segmentation.windows import Windows, padding, window_size
 
 _DEPTH = 32  # slices handled at a time
-_DOUBTFUL_GAP = 0.2  # of volume, from which on the ensemble is doubted; above `trusted_gap` it is not used
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,9 @@ class Found:
     probability: Volume  # on the network's grid
     maps: dict[str, Volume]  # doubt, on the grid of the PET, float32
     single_lesion: bool  # the model knows studies of one lesion only
+    strange: tuple[str, ...] = ()  # how the study differs from those of the training
+    baseline_dice: float | None = None  # of the answer with the watershed, on the network's grid
+    volume_ratio: float | None = None  # the truth's volume lies within volume / ratio and volume · ratio
     numbers: dict[str, float | int | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -44,6 +50,8 @@ class Stage:
     grid: Grid  # of the network, without the padding
     inside: tuple[slice, slice, slice]  # the grid's part of the padded volume
     make: Make
+    suv: Volume  # of the PET, on the grid
+    features: dict[str, float]  # of the channels
 
     def whole(self, read: Callable[[int, int], NDArray[np.float32]]) -> Volume:
         """A map (first, last) -> slices as a volume without the padding."""
@@ -70,8 +78,9 @@ def find_by_ensemble(ct: Volume, pet: Volume, model: MaskModel, settings: Segmen
         ensemble = draw_ensemble(stage.scene, MaskDenoiser(model.network), sampling, stage.make)
         agreement = ensemble.agreement()
         is_one_step = not agreement.is_trusted(chosen.trusted_gap)
-        maps = {name: resample_to(stage.whole(_reader(ensemble, name)), pet.grid, fill=0.0) for name in ensemble.names[1:]}
-        probability = stage.whole(_reader(ensemble, "one_step" if is_one_step else "mean"))
+        named = {name: stage.whole(_reader(ensemble, name)) for name in ensemble.names[1:] if name != "entropy"}
+        named["one_step"] = _tempered(named["one_step"], model)
+        probability = named["one_step"] if is_one_step else _tempered(stage.whole(_reader(ensemble, "mean")), model)
         numbers = {
             "members": chosen.members,
             "network_looks": chosen.members * chosen.steps,
@@ -80,7 +89,7 @@ def find_by_ensemble(ct: Volume, pet: Volume, model: MaskModel, settings: Segmen
             "is_one_step": int(is_one_step),
             **_volume_interval(ensemble, stage.grid.voxel_ml),
         }
-    return Found(probability, maps, model.card.single_lesion, numbers, tuple(_doubts_on_ensemble(numbers, chosen.trusted_gap)))
+    return _found(Answer(probability, named, numbers), stage, pet, model, settings)
 
 
 def find_by_unet(ct: Volume, pet: Volume, model: MaskModel, settings: SegmentSettings) -> Found:
@@ -93,10 +102,40 @@ def find_by_unet(ct: Volume, pet: Volume, model: MaskModel, settings: SegmentSet
 
         look = PlainLook(model.network, FLIPS[: settings.unet.flips])
         look_once(stage.scene, look, SIGMA_MAX, state=stage.make(stage.scene.windows.shape), observe=observe)
-        probability = stage.whole(result.read)
+        probability = _tempered(stage.whole(result.read), model)
+    return _found(Answer(probability, {}, {"network_looks": settings.unet.flips}), stage, pet, model, settings)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a network says, on its grid."""
+
+    probability: Volume
+    maps: dict[str, Volume]
+    numbers: dict[str, float | int | None]
+
+
+def _found(answer: Answer, stage: Stage, pet: Volume, model: MaskModel, settings: SegmentSettings) -> Found:
+    """The answer with its doubt on the grid of the PET, and what speaks for and against it."""
+    probability, single = answer.probability, model.card.single_lesion
     doubt = probability.with_array(entropy(probability.array).astype(np.float32))
-    maps = {"entropy": resample_to(doubt, pet.grid, fill=0.0)}
-    return Found(probability, maps, model.card.single_lesion, {"network_looks": settings.unet.flips})
+    maps = {name: resample_to(one, pet.grid, fill=0.0) for name, one in {**answer.maps, "entropy": doubt}.items()}
+    voxels = probability.array >= settings.threshold
+    mask = probability.with_array((largest_component(voxels) if single else voxels).astype(np.uint8))
+    return Found(
+        probability,
+        maps,
+        single,
+        strange=tuple(strange(stage.features, model.card.familiar)),
+        baseline_dice=baseline_dice(mask, stage.suv, settings.watershed, single_lesion=single),
+        volume_ratio=model.calibration.volume_ratio,
+        numbers=answer.numbers,
+        warnings=tuple(_doubts_on_ensemble(answer.numbers, settings.diffusion.trusted_gap)),
+    )
+
+
+def _tempered(probability: Volume, model: MaskModel) -> Volume:
+    return probability.with_array(tempered_probability(probability.array, model.calibration.temperature))
 
 
 @contextmanager
@@ -115,11 +154,13 @@ def _staged(ct: Volume, pet: Volume, model: MaskModel, settings: WindowSettings)
     inside = tuple(slice(before, before + side) for side, (before, _) in zip(grid.shape, margins))
     with slab_store(in_memory=plan.in_memory) as make:
         condition = make((shape[0], channels, *shape[1:]))
+        suv, known = resample_to(pet, grid, fill=0.0), {}
         for channel, name in enumerate(model.conditioning.modalities):
-            source, fill = (ct, AIR_HU) if name == "ct" else (pet, 0.0)
-            on_grid = resample_to(source, grid, fill=fill).array
-            _put_channel(condition, channel, getattr(model.conditioning, name), on_grid, inside)
-        yield Stage(Scene(condition, windows, model.device), grid, inside, make)
+            on_grid = suv.array if name == "pet" else resample_to(ct, grid, fill=AIR_HU).array
+            scale = getattr(model.conditioning, name)
+            known |= features(scale(on_grid)[None], (name,))
+            _put_channel(condition, channel, scale, on_grid, inside)
+        yield Stage(Scene(condition, windows, model.device), grid, inside, make, suv, known)
 
 
 def _put_channel(
@@ -148,9 +189,9 @@ def _volume_interval(ensemble: Ensemble, voxel_ml: float) -> dict[str, float]:
 
 
 def _doubts_on_ensemble(numbers: dict[str, float | int | None], limit: float) -> Iterator[str]:
-    if numbers["is_one_step"] or abs(numbers["volume_gap"]) > _DOUBTFUL_GAP:
+    if "volume_gap" in numbers and (numbers["is_one_step"] or abs(numbers["volume_gap"]) > DOUBTFUL_GAP):
         taken = "the one-step answer" if numbers["is_one_step"] else "the ensemble's"
         yield (
             f"The ensemble's volume differs from the one-step answer by {100 * numbers['volume_gap']:+.0f} %, expected at most"
-            f" {100 * min(limit, _DOUBTFUL_GAP):.0f} %: the model is unsure here. The mask is {taken}; look at the maps."
+            f" {100 * min(limit, DOUBTFUL_GAP):.0f} %: the model is unsure here. The mask is {taken}; look at the maps."
         )

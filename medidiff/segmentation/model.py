@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from medidiff.diffusion.checkpoint import load_weights, read_tensors, tensor_bytes, weights_hash
 from medidiff.diffusion.networks.unet import UNet, UNetShape
 from medidiff.errors import DataError
+from medidiff.segmentation.calibration import Calibration
 from medidiff.segmentation.conditioning import Conditioning
 from medidiff.segmentation.denoiser import LAMBDA_MAX, LAMBDA_MIN
 from medidiff.segmentation.planes import Planes
@@ -39,6 +40,8 @@ class MaskCard:
     split: dict = field(default_factory=dict)  # names of the studies: train, validation
     scores: dict = field(default_factory=dict)  # on the validation studies, and how settings were chosen
     not_for: str = ""  # what it must not be used for
+    calibration: dict = field(default_factory=dict)  # arguments of Calibration; empty where none was fitted
+    familiar: dict = field(default_factory=dict)  # features of the training's studies, each with its low and high
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,7 @@ class MaskModel:
     conditioning: Conditioning
     multiple: int  # every side of an input must be a multiple of this
     device: str = "cpu"
+    calibration: Calibration = Calibration()  # noqa: RUF009  (frozen)
 
 
 def pack_model(card: MaskCard, weights: Mapping[str, Tensor]) -> dict[str, bytes]:
@@ -78,14 +82,14 @@ def assemble_model(files: Mapping[str, bytes], *, kind: str, device: str = "cpu"
         raise DataError(
             f"weights of {card.name} have SHA-256 {found[:8]}, its card says {card.weights_sha256[:8]}; fetch it again"
         )
-    conditioning, shape = _checked(card)
+    conditioning, shape, calibration = _checked(card)
     network = UNet(shape)
     load_weights(network, weights)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     network.eval().requires_grad_(False).to(device)
     volumes = network if shape.dims == 3 else Planes(network, card.neighbours)
-    return MaskModel(card, volumes, conditioning, shape.multiple, device)
+    return MaskModel(card, volumes, conditioning, shape.multiple, device, calibration)
 
 
 def read_card(content: bytes) -> MaskCard:
@@ -101,10 +105,11 @@ def read_card(content: bytes) -> MaskCard:
     return MaskCard(**{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()})
 
 
-def _checked(card: MaskCard) -> tuple[Conditioning, UNetShape]:
+def _checked(card: MaskCard) -> tuple[Conditioning, UNetShape, Calibration]:
     try:
         conditioning = Conditioning(**_tuples(card.conditioning))
         shape = UNetShape(**_tuples(card.network))
+        calibration = Calibration(**_tuples(card.calibration))
     except TypeError as error:
         raise DataError(f"card of {card.name}: {error}; it was written by another version") from error
     channels = len(conditioning.modalities) * (1 + 2 * card.neighbours)
@@ -118,7 +123,7 @@ def _checked(card: MaskCard) -> tuple[Conditioning, UNetShape]:
             f"card of {card.name}: trained at levels {tuple(card.lambda_range)}, the sampler's are {(LAMBDA_MIN, LAMBDA_MAX)};"
             " train again"
         )
-    return conditioning, shape
+    return conditioning, shape, calibration
 
 
 def _tuples(values: Mapping[str, object]) -> dict[str, object]:

@@ -9,6 +9,8 @@ from medidiff.settings import Settings
 
 RESULT_VERSION = 1  # raise when a method gives other voxels or numbers for the same input
 
+NETWORKS = ("unet", "diffusion")  # methods with maps of probability and doubt, and a traffic light
+
 _METHODS = re.compile(r"suv(\d+(\.\d+)?)|percent([1-9]\d?)|watershed|unet|diffusion")
 
 

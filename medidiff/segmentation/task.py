@@ -9,14 +9,15 @@ from medidiff.errors import ConfigError
 from medidiff.io.prior_files import read_prior
 from medidiff.io.resample import resample_mask, resample_to
 from medidiff.io.volume import Volume
+from medidiff.segmentation.calibration import volume_interval
 from medidiff.segmentation.plausibility import check_overlap, doubts
-from medidiff.segmentation.settings import SegmentSettings
+from medidiff.segmentation.settings import NETWORKS, SegmentSettings
 from medidiff.segmentation.thresholds import above_fraction, above_suv, largest_component
+from medidiff.segmentation.trust import Evidence, Light, judge
 from medidiff.segmentation.uptake import measure_uptake
 from medidiff.segmentation.watershed import flood_lesions
 
 DEFAULTS = SegmentSettings()
-NETWORKS = ("unet", "diffusion")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,7 @@ class Segmentation:
     warnings: tuple[str, ...]
     probability: Volume | None = None  # of networks: 0 to 1, on the grid of the mask
     maps: dict[str, Volume] = field(default_factory=dict)  # of networks: doubt, on the PET grid
+    light: Light | None = None  # of networks: whether the mask can be trusted, and why not
 
 
 def segment(ct: Volume, pet: Volume, *, method: str, settings: SegmentSettings = DEFAULTS, study: str = "study") -> Segmentation:
@@ -38,8 +40,8 @@ def segment(ct: Volume, pet: Volume, *, method: str, settings: SegmentSettings =
     method     suvX, percentN, watershed, unet or diffusion
     settings   grid of the result ("pet" or "ct"), parameters of the methods
     study      name that, with the seed, decides the noise of `diffusion`
-    returns    mask on that grid; numbers: volume_ml, mtv_ml, suv_max, suv_mean, suv_peak, tlg, lesions, and those of the network;
-               (dropped_ml: smaller parts, of models that know single lesions only); of networks probability and maps of doubt
+    returns    mask on that grid; numbers: volume_ml, mtv_ml, suv_max, suv_mean, suv_peak, tlg, lesions;
+               of networks also probability, maps of doubt, a traffic light and the numbers of `_segment_by_network`
 
     The numbers but volume_ml belong to the mask on the PET grid, where uptake is measured; on the CT grid the mask is
     its probability, interpolated and cut. Raises DataError when the CT covers less than half of the PET or a model does not fit,
@@ -57,6 +59,8 @@ def segment(ct: Volume, pet: Volume, *, method: str, settings: SegmentSettings =
 
 
 def _segment_by_network(ct: Volume, pet: Volume, method: str, settings: SegmentSettings, study: str) -> Segmentation:
+    """Numbers: those of the inference; dropped_ml, smaller parts, of models that know single lesions only; baseline_dice, with
+    the watershed; volume_promised_low_ml and volume_promised_high_ml, where the model's card promises an interval."""
     from medidiff.segmentation.inference import find_by_ensemble, find_by_unet  # torch is slow to load; thresholds need none
     from medidiff.segmentation.model import assemble_model
 
@@ -71,8 +75,28 @@ def _segment_by_network(ct: Volume, pet: Volume, method: str, settings: SegmentS
     lesions, dropped_ml = _cut(on_pet, settings.threshold, found.single_lesion)
     mask = lesions if settings.grid == "pet" else _cut(probability, settings.threshold, found.single_lesion)[0]
     numbers = {**_measured(pet, lesions.array > 0, mask), **found.numbers, "dropped_ml": dropped_ml}
-    warnings = (*doubts(ct, pet), *_doubts_on_mask(method, numbers), *_doubts_on_parts(method, dropped_ml), *found.warnings)
-    return Segmentation(mask, numbers, warnings, probability, found.maps)
+    numbers |= {"baseline_dice": found.baseline_dice, **_promised(numbers["mtv_ml"], found.volume_ratio)}
+    implausible = doubts(ct, pet)
+    warnings = (*implausible, *_doubts_on_mask(method, numbers), *_doubts_on_parts(method, dropped_ml), *found.warnings)
+    return Segmentation(mask, numbers, warnings, probability, found.maps, _light(numbers, implausible, found.strange))
+
+
+def _promised(volume_ml: float, ratio: float | None) -> dict[str, float]:
+    """The interval that the model's card promises to hold the true volume."""
+    interval = volume_interval(volume_ml, ratio)
+    return {} if interval is None else dict(zip(("volume_promised_low_ml", "volume_promised_high_ml"), interval))
+
+
+def _light(numbers: dict[str, float | int | None], implausible: tuple[str, ...], strange: tuple[str, ...]) -> Light:
+    return judge(
+        Evidence(
+            implausible,
+            strange,
+            volume_ml=numbers["mtv_ml"],
+            is_one_step=bool(numbers.get("is_one_step")),
+            **{name: numbers.get(name) for name in ("baseline_dice", "volume_gap", "volume_low_ml", "volume_high_ml")},
+        )
+    )
 
 
 def _cut(probability: Volume, threshold: float, single_lesion: bool) -> tuple[Volume, float]:

@@ -1,4 +1,24 @@
-# Masks, and their way back to DICOM on the grid of the source series.
+# Masks, probabilities and doubt, and their way back to DICOM on the grid of the source series.
+NETWORKS = "|".join(plan.NETWORKS)
+
+
+def network_settings_of(wildcards):
+    """The part of the section that a network reads, so that a change reruns no other method."""
+    read = {"grid", "threshold", "windows", "watershed", wildcards.method}
+    return CONFIG.segment.model_dump_json(include=read)
+
+
+def model_of(wildcards):
+    folder = getattr(CONFIG.segment, wildcards.method).model
+    return [f"{folder}/{name}" for name in ("card.json", "model.safetensors")]
+
+
+def memory_of_network(wildcards, input, attempt):
+    """MB: volumes above segment.windows.max_memory_gb go to disk; program, weights and input come on top."""
+    budget = 1000 * CONFIG.segment.windows.max_memory_gb
+    return int(max(budget + 1000, 6 * input.size_mb)) * attempt
+
+
 rule segment:
     input:
         ct="<results>/{study}/convert/ct.nii.gz",
@@ -10,6 +30,8 @@ rule segment:
         "<logs>/segment/{study}_{method}.log",
     benchmark:
         "<benchmarks>/segment/{study}_{method}.tsv"
+    wildcard_constraints:
+        method=r"suv\d+(\.\d+)?|percent\d+|watershed",
     conda:
         "../../environment.yml"
     threads: 1
@@ -21,6 +43,64 @@ rule segment:
     shell:
         "medidiff segment {input.ct} {input.pet} {output.mask} --method {wildcards.method}"
         " --record {output.record} --study {wildcards.study} --settings {params.settings:q} --log {log}"
+
+
+rule segment_by_network:
+    input:
+        model_of,
+        ct="<results>/{study}/convert/ct.nii.gz",
+        pet="<results>/{study}/convert/pet.nii.gz",
+    output:
+        mask="<results>/{study}/segment/{method}.nii.gz",
+        maps=directory("<results>/{study}/segment/{method}"),
+        record="<results>/{study}/segment/{method}.json",
+    log:
+        "<logs>/segment/{study}_{method}.log",
+    benchmark:
+        "<benchmarks>/segment/{study}_{method}.tsv"
+    wildcard_constraints:
+        method=NETWORKS,
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory_of_network,
+    params:
+        settings=network_settings_of,
+        version=SEGMENT_VERSION,
+    shell:
+        "medidiff segment {input.ct} {input.pet} {output.mask} --method {wildcards.method} --maps {output.maps}"
+        " --record {output.record} --study {wildcards.study} --settings {params.settings:q} --log {log}"
+
+
+rule maps:
+    input:
+        source_of,
+        maps="<results>/{study}/segment/{method}",
+    output:
+        probability="<results>/{study}/segment/{method}.probability.dcm",
+        entropy="<results>/{study}/segment/{method}.entropy.dcm",
+        record="<results>/{study}/segment/{method}.maps.json",
+    log:
+        "<logs>/maps/{study}_{method}.log",
+    benchmark:
+        "<benchmarks>/maps/{study}_{method}.tsv"
+    wildcard_constraints:
+        method=NETWORKS,
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory_of,
+    params:
+        folder=folder_of,
+        series=series_of,
+        grid=CONFIG.segment.grid,
+        version=SEGMENT_VERSION,
+    shell:
+        "medidiff maps {input.maps} {params.folder:q} {output.probability} {output.entropy} --method {wildcards.method}"
+        " --grid {params.grid}"
+        " --record {output.record} --study {wildcards.study} {params.series:q} --log {log}"
 
 
 rule export:

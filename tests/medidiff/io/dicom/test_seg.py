@@ -210,7 +210,7 @@ def test_a_source_without_frame_of_reference_is_refused(tmp_path):
 @pytest.mark.parametrize("word", ["", "x" * 65, "a\\b", "a\nb"])
 def test_words_that_dicom_cannot_hold_are_refused(tmp_path, word):
     files, mask = series(tmp_path)
-    with pytest.raises(DataError, match=r"label of the DICOM SEG is .*expected 1 to 64 characters"):
+    with pytest.raises(DataError, match=r"label of the DICOM object is .*expected 1 to 64 characters"):
         build_seg(mask, files, **{**WORDS, "label": word})
 
 
