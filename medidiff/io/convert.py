@@ -100,8 +100,7 @@ def convert_truth(
     pair = nifti_pair(folder, ct=ct, pet=pet)
     if pair:
         grids = [read_nifti(path).grid for path in pair]
-        on_ct, on_pet, origin = labels_on(read_labels(folder, *pair, structures), *grids, roi)
-        return _truth(on_ct, on_pet, origin, [])
+        return _truth(*labels_on(read_labels(folder, *pair, structures), *grids, roi))
     found = find_petct(folder, ct=ct, pet=pet, allow_tilt=allow_tilt)
     paths = list(structures) or list(found.structures)
     if not paths:

@@ -49,16 +49,18 @@ def read_labels(folder: Path, ct: Path, pet: Path, paths: Sequence[Path]) -> lis
     return found
 
 
-def labels_on(labels: Sequence[Path], ct: Grid, pet: Grid, label: str) -> tuple[Volume, Volume, dict[str, str]]:
-    """Masks on both grids, and where each comes from.
+def labels_on(labels: Sequence[Path], ct: Grid, pet: Grid, label: str) -> tuple[Volume, Volume, dict[str, str], list[str]]:
+    """Masks on both grids, where each comes from, and warnings.
 
     labels     files, each on the grid of CT or of PET
-    label      which of several label numbers is the reference, `|` separates several; "" where there is only one
+    label      which of several label numbers is the reference, `|` separates several; "" where there is only one. A map may lack
+               some of them (no nodes), or hold none at all (no lesion): then the reference is empty
 
     A grid without its own file gets the other's mask, interpolated and cut at one half. Raises DataError for a file on neither
     grid (with the affines), two files on one grid, and values that are no labels.
     """
     masks: dict[str, Volume] = {}
+    warnings: list[str] = []
     origin: dict[str, str] = {}
     grids = {"ct": ct, "pet": pet}
     for path in labels:
@@ -72,12 +74,15 @@ def labels_on(labels: Sequence[Path], ct: Grid, pet: Grid, label: str) -> tuple[
             )
         if side in masks:
             raise DataError(f"{path.name} and {origin[side]} both lie on the grid of the {side.upper()}. Name one as truth.")
-        masks[side], origin[side] = Volume(_label_mask(volume.array, path.name, label), grids[side].affine), path.name
+        mask = _label_mask(volume.array, path.name, label)
+        if not mask.any():
+            warnings.append(f"{path.name}: no voxel of label {label or 'any'}: the reference is empty")
+        masks[side], origin[side] = Volume(mask, grids[side].affine), path.name
     for side, other in (("ct", "pet"), ("pet", "ct")):
         if side not in masks:
             masks[side] = resample_mask(masks[other], grids[side])
             origin[side] = f"{origin[other]}, resampled"
-    return masks["ct"], masks["pet"], origin
+    return masks["ct"], masks["pet"], origin, warnings
 
 
 def _label_mask(array: np.ndarray, name: str, label: str) -> np.ndarray:
@@ -88,7 +93,10 @@ def _label_mask(array: np.ndarray, name: str, label: str) -> np.ndarray:
         raise DataError(f"{name}: values {shown} ..., expected whole numbers from 0 to 255. Give a label map, not a probability.")
     present = [int(value) for value in values if value]
     wanted = [text.strip() for text in label.split("|")] if label else []
-    if wanted and not all(text.isdigit() and int(text) in present for text in wanted):
+    # a case without nodes, or without any lesion, lacks their number; a map with several other numbers is another map
+    if wanted and not all(text.isdigit() and int(text) for text in wanted):
+        raise DataError(f"{name}: roi is {label!r}, expected numbers above 0, several as 1|2. Correct roi.")
+    if wanted and len(present) > 1 and not set(present) & set(map(int, wanted)):
         raise DataError(f"{name}: labels {present}, expected {label}. Correct roi.")
     if not wanted and len(present) > 1:
         raise DataError(

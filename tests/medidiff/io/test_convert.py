@@ -303,6 +303,27 @@ def test_labels_that_leave_open_what_is_meant_are_refused(scale, roi, message, n
         convert_truth(nifti_study, roi=roi)
 
 
+@pytest.mark.parametrize(
+    ("present", "roi", "empty"),
+    [((1, 2), "1|2", False), ((1,), "1|2", False), ((1,), "2", True), ((), "1|2", True), ((), "", True)],
+)
+def test_a_case_without_nodes_or_without_any_lesion_has_a_reference_all_the_same(present, roi, empty, nifti_study, written):
+    labels = written()[0].truth_ct
+    kept = np.where(np.isin(labels.array, present), labels.array, 0)
+    write_nifti(labels.with_array(kept.astype(np.uint8)), nifti_study / "gtv.nii.gz")
+    found = convert_truth(nifti_study, roi=roi)
+    wanted = np.isin(kept, [int(number) for number in roi.split("|") if number])
+    np.testing.assert_array_equal(found.ct.array > 0, wanted)
+    assert found.ct.array.any() != empty
+    assert [warning for warning in found.warnings if "the reference is empty" in warning] == list(found.warnings)
+    assert bool(found.warnings) == empty
+
+
+def test_a_label_that_is_no_number_is_refused(nifti_study):
+    with pytest.raises(DataError, match=r"roi is 'GTV\*', expected numbers above 0"):
+        convert_truth(nifti_study, roi="GTV*")
+
+
 def test_two_labels_on_one_grid_are_ambiguous(nifti_study, written):
     write_nifti(written()[0].truth_ct, nifti_study / "mask.nii.gz")
     with pytest.raises(DataError, match=r"mask\.nii\.gz and gtv\.nii\.gz both lie on the grid of the CT"):
