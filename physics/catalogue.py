@@ -15,6 +15,10 @@ from physics.mri.masks import uniform1d
 from physics.mri.nonuniform import NonCartesianMRI
 from physics.mri.trajectory import radial
 from physics.operator import LinearOperator, Stacked
+from physics.ultrasound.beamforming import Channels, DelayAndSum
+from physics.ultrasound.polar import PolarGrid
+from physics.ultrasound.scan_conversion import CartesianGrid, ScanConversion, SectorSampling
+from physics.ultrasound.transmission import DivergingWave, FocusedWave, PlaneWave
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ def catalogue() -> dict[str, Example]:
         "cartesian MRI of slices": _cartesian_mri_of_slices(),
         "cartesian MRI lines": _cartesian_mri_lines(),
         "non-cartesian MRI": _noncartesian_mri(),
+        "delay and sum": _delay_and_sum(),
+        "scan conversion": _scan_conversion(),
+        "sector sampling": _sector_sampling(),
         "rows": _rows(),
         "composed": _composed(),
         "stacked": _stacked(),
@@ -179,3 +186,55 @@ def _noncartesian_mri() -> Example:
     gains = torch.tensor(GAINS, dtype=torch.complex128)[:, None, None]
     expected = gains * _object_kspace(spokes[..., 0], spokes[..., 1] - shifts)
     return Example(NonCartesianMRI(spokes, _waves()), _object(), expected, tolerance=1e-5)
+
+
+SECTOR = PolarGrid(first_range_m=0.02, range_step_m=1.1e-3, ranges=14, first_angle_rad=-0.4, angle_step_rad=0.05, angles=13)
+PICTURE = CartesianGrid(rows=23, columns=21, pixel_m=0.9e-3, left_m=-8e-3, top_m=0.015)
+
+
+def _delay_and_sum() -> Example:
+    """Channels that grow linearly with time, which interpolation reads exactly:  s_e(t) = (1 + e) + (0.3 - 0.2 i) t / us."""
+    speed, element_x = 1540.0, [(e - 3.5) * 0.3e-3 for e in range(8)]
+    recording = Channels(
+        tuple(element_x), samples=200, sampling_hz=4e6, demodulation_hz=2.5e6, first_time_s=8e-6, sound_speed=speed
+    )
+    beams = DelayAndSum(
+        SECTOR, recording, (PlaneWave(0.1), DivergingWave(1e-3, -8e-3), FocusedWave(2e-3, 0.03)), apodization="box"
+    )
+    slope = (0.3 - 0.2j) * 1e6
+    t = 8e-6 + torch.arange(200, dtype=torch.float64) / 4e6
+    lines = torch.stack([1 + e + slope * t for e in range(8)])
+    r, angle = 0.02 + 1.1e-3 * torch.arange(14, dtype=torch.float64)[:, None], -0.4 + 0.05 * torch.arange(13, dtype=torch.float64)
+    x, z = r * torch.sin(angle), r * torch.cos(angle)
+    focus = math.sqrt(2e-3**2 + 0.03**2)
+    side = torch.where((x - 2e-3) * 2e-3 + (z - 0.03) * 0.03 < 0, -1.0, 1.0)
+    sent_m = (
+        x * math.sin(0.1) + z * math.cos(0.1),
+        torch.sqrt((x - 1e-3) ** 2 + (z + 8e-3) ** 2) - math.sqrt(1e-6 + 64e-6),
+        focus + side * torch.sqrt((x - 2e-3) ** 2 + (z - 0.03) ** 2),
+    )
+    expected = torch.zeros(14, 13, dtype=torch.complex128)
+    for sent in sent_m:
+        for e, place in enumerate(element_x):
+            tau = (sent + torch.sqrt((x - place) ** 2 + z**2)) / speed
+            expected += (1 + e + slope * tau) * torch.exp(2j * math.pi * 2.5e6 * (tau - 2 * r / speed)) / 8
+    return Example(beams, lines.expand(3, -1, -1).clone(), expected, tolerance=1e-8)
+
+
+def _scan_conversion() -> Example:
+    """A scan that is linear in range and angle:  1 + 30 r / m - 0.7 angle."""
+    r, angle = 0.02 + 1.1e-3 * torch.arange(14, dtype=torch.float64)[:, None], -0.4 + 0.05 * torch.arange(13, dtype=torch.float64)
+    z, x = 0.015 + 0.9e-3 * torch.arange(23, dtype=torch.float64)[:, None], -8e-3 + 0.9e-3 * torch.arange(21, dtype=torch.float64)
+    distance, direction = torch.sqrt(x**2 + z**2), torch.atan(x / z)
+    inside = (distance >= 0.02) & (distance <= 0.02 + 13 * 1.1e-3) & (direction.abs() <= 0.4) & (direction <= 0.2)
+    expected = (1 + 30 * distance - 0.7 * direction) * inside
+    return Example(ScanConversion(SECTOR, PICTURE), 1 + 30 * r - 0.7 * angle, expected, tolerance=1e-8)
+
+
+def _sector_sampling() -> Example:
+    """A picture that is linear in both directions:  1 + 30 x / m - 20 z / m."""
+    r, angle = 0.02 + 1.1e-3 * torch.arange(14, dtype=torch.float64)[:, None], -0.4 + 0.05 * torch.arange(13, dtype=torch.float64)
+    z, x = 0.015 + 0.9e-3 * torch.arange(23, dtype=torch.float64)[:, None], -8e-3 + 0.9e-3 * torch.arange(21, dtype=torch.float64)
+    at_x, at_z = r * torch.sin(angle), r * torch.cos(angle)
+    inside = (at_x >= -8e-3) & (at_x <= -8e-3 + 20 * 0.9e-3) & (at_z >= 0.015) & (at_z <= 0.015 + 22 * 0.9e-3)
+    return Example(SectorSampling(PICTURE, SECTOR), 1 + 30 * x - 20 * z, (1 + 30 * at_x - 20 * at_z) * inside, tolerance=1e-8)

@@ -39,7 +39,7 @@ class DelayAndSum(LinearOperator):
         b(p) = sum over transmits and elements of  w_e(p) s_e(tau) exp(i 2 pi demodulation_hz (tau - 2 r / c)),
         tau = (distance of transmission to p + |p - e|) / c
 
-    so that a scatterer at r appears at r with the carrier phase of a scan line. Samples before the first and after the last are 0.
+    so that a scatterer at r appears at r with the carrier phase of a scan line. Where no sample was taken, 0 is.
     """
 
     grid: PolarGrid

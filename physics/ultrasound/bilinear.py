@@ -1,5 +1,6 @@
 """Reading an image between its samples, as a linear operator: four neighbours, bilinear weights, zero outside."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,9 +18,9 @@ class Bilinear(LinearOperator):
     A point exactly on the border of the image belongs to it; beyond, 0 comes back, and `inside` says so.
     """
 
+    @abstractmethod
     def places(self) -> tuple[Tensor, Tensor]:
         """Row and column of each point of the range in samples of the domain, (*range) each, double precision."""
-        raise NotImplementedError
 
     @cached_property
     def _taps(self) -> "Taps":

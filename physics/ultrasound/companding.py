@@ -41,7 +41,7 @@ def expand_slope(amplitude: Tensor, *, mu: float = MU) -> Tensor:
 
 
 def expand_turn(amplitude: Tensor, *, mu: float = MU) -> Tensor:
-    """How far a companded step across the radius moves the signal, at signal amplitudes from 0 to 1:  a / C(a), and ln(1 + mu) / mu at 0."""
+    """How far a companded step across the radius moves the signal, at signal amplitudes a from 0 to 1:  a / C(a)."""
     _, floor = _amplitude(amplitude)
     return torch.where(amplitude > 0, floor * math.log1p(mu) / torch.log1p(mu * floor), math.log1p(mu) / mu)
 

@@ -25,7 +25,7 @@ def envelope_of_rf(rf: Tensor) -> Tensor:
 def reference_level(clip: Tensor, *, quantile: float = REFERENCE_QUANTILE) -> float:
     """The amplitude that is shown as 0 dB: a quantile of the envelopes of a whole measured clip.
 
-    clip   any shape, IQ or envelope, of the measurement: the same reference serves every result, else a method is graded on its gain
+    clip   any shape, IQ or envelope, of the measurement: one reference for all results, else a method is graded on its gain
     """
     amplitudes = clip.abs().flatten()
     rank = min(max(round(quantile * amplitudes.numel()), 1), amplitudes.numel())
