@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
 from medidiff.cli.step import Step, log, step
 from medidiff.errors import ConfigError
+
+if TYPE_CHECKING:
+    from medidiff.segmentation.task import Segmentation
 
 Input = Annotated[Path, typer.Argument(show_default=False)]
 Output = Annotated[Path, typer.Argument(show_default=False)]
@@ -87,7 +90,9 @@ def segment(
     pet: Input,
     mask_out: Output,
     method: Method = "suv2.5",
-    maps: Annotated[Path | None, typer.Option(help="folder for probability and maps of doubt, of unet and diffusion")] = None,
+    probability: Annotated[Path | None, typer.Option(help="where the probability goes (NIfTI), of unet and diffusion")] = None,
+    entropy: Annotated[Path | None, typer.Option(help="where the entropy goes (NIfTI), the doubt of a viewer")] = None,
+    maps: Annotated[Path | None, typer.Option(help="where the other maps of doubt go (HDF5)")] = None,
     study: Study = "study",
     settings: SettingsText = "{}",
     record: Record = None,
@@ -103,16 +108,29 @@ def segment(
         chosen = checked_settings(room.SegmentSettings, settings)
         found = run(read_nifti(ct), read_nifti(pet), method=method, settings=chosen, study=study)
         write_nifti(found.mask, mask_out)
-        written = [mask_out]
-        if maps is not None and found.probability is not None:
-            for name, volume in {"probability": found.probability, **found.maps}.items():
-                write_nifti(volume, maps / f"{name}.nii.gz")
-                written.append(maps / f"{name}.nii.gz")
+        outputs = [mask_out, *_write_maps(found, probability, entropy, maps)]
         numbers = dict(found.numbers)
         if found.light is not None:
             numbers |= {"light": found.light.colour, "light_reasons": list(found.light.reasons)}
             log.info("%s light", found.light.colour)
-        finish(this, record, room.RESULT_VERSION, chosen, [ct, pet], written, numbers, found.warnings)
+        finish(this, record, room.RESULT_VERSION, chosen, [ct, pet], outputs, numbers, found.warnings)
+
+
+def _write_maps(found: "Segmentation", probability: Path | None, entropy: Path | None, others: Path | None) -> list[Path]:
+    """The files that were asked for and that the method has."""
+    from medidiff.io.maps import Maps, write_maps
+    from medidiff.io.nifti import write_nifti
+
+    if found.probability is None:
+        return []
+    pairs = ((found.probability, probability), (found.maps["entropy"], entropy))
+    for volume, path in pairs:
+        if path is not None:
+            write_nifti(volume, path)
+    if others is not None:
+        left = {name: volume for name, volume in found.maps.items() if name != "entropy"}
+        write_maps(Maps(left, found.maps["entropy"].affine), others)
+    return [path for path in (probability, entropy, others) if path is not None]
 
 
 def export(
@@ -148,7 +166,8 @@ def export(
 
 
 def maps(
-    folder: Annotated[Path, typer.Argument(help="maps of `medidiff segment --maps`", show_default=False)],
+    probability: Input,
+    entropy: Input,
     source: Annotated[Path, typer.Argument(help="the DICOM study", show_default=False)],
     probability_out: Output,
     entropy_out: Output,
@@ -173,16 +192,16 @@ def maps(
 
         found = find_petct(source, ct=ct, pet=pet, allow_tilt=True)
         quantities = {
-            "probability": (Quantity("probability", "probability of lesion", 0.0, 1.0), probability_out),
-            "entropy": (Quantity("entropy", "doubt of the model, entropy of the probability, nats", 0.0, 0.694), entropy_out),
+            probability: (Quantity("probability", "probability of lesion", 0.0, 1.0), probability_out),
+            entropy: (Quantity("entropy", "doubt of the model, entropy of the probability, nats", 0.0, 0.694), entropy_out),
         }
-        for name, (quantity, path) in quantities.items():
-            series = found.ct if name == "probability" and grid == "ct" else found.pet
-            volume, own = read_nifti(folder / f"{name}.nii.gz"), series_grid(series)
+        for source_file, (quantity, path) in quantities.items():
+            series = found.ct if source_file == probability and grid == "ct" else found.pet
+            volume, own = read_nifti(source_file), series_grid(series)
             if not volume.grid.agrees_with(own):  # the volume of a tilted stack was resampled; its map goes back
                 volume = resample_to(volume, own, fill=0.0)
             write_parametric_map(volume, series.paths, path, quantity=quantity, algorithm=method, version=medidiff.__version__)
-        finish(this, record, room.RESULT_VERSION, {"grid": grid}, [folder], [probability_out, entropy_out], {}, ())
+        finish(this, record, room.RESULT_VERSION, {"grid": grid}, [probability, entropy], [probability_out, entropy_out], {}, ())
 
 
 def evaluate(

@@ -50,7 +50,7 @@ def read_doubt(study: Study, method: str, notes: list[str]) -> dict[str, Volume]
     """The maps of a method that exist; one that cannot be read becomes a note."""
     maps = {}
     for name in SHOWN:
-        path = study.folder / "segment" / method / f"{name}.nii.gz"
+        path = study.folder / "segment" / f"{method}.{name}.nii.gz"
         try:
             if path.is_file():
                 maps[name] = read_nifti(path)

@@ -13,6 +13,7 @@ from medidiff.segmentation.model import MaskCard, pack_model
 from medidiff.segmentation.patches import Patches
 from medidiff.segmentation.training import prepare_run, shape_of
 from medidiff.segmentation.training_settings import MaskFile
+from medidiff.training.mask_calibration import familiar
 from medidiff.training.mask_page import mask_page
 from medidiff.training.mask_patients import MaskData, mask_data
 from medidiff.training.run import MeanLoss, OnDevice, Run, Trained
@@ -77,6 +78,7 @@ def pack_mask(file: MaskFile, prepared: PreparedMask, trained: Trained, *, histo
         split=dict(data.split),
         scores={"validation_loss": trained.score},
         not_for=file.not_for,
+        familiar=familiar(data.train, settings.input.modalities),
     )
     return {**pack_model(card, prepared.run.network.state_dict()), "README.md": mask_page(card).encode()}
 

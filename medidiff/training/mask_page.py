@@ -48,9 +48,26 @@ def mask_page(card: MaskCard) -> str:
         *([card.history] if card.history else []),
         "## Scores on patients it was not trained on",
         table({name: _number(value) for name, value in card.scores.items()}),
+        *_calibration(card),
         f"Weights: SHA-256 `{card.weights_sha256}`.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _calibration(card: MaskCard) -> list[str]:
+    """What the probabilities and volumes promise; nothing where no calibration was fitted."""
+    found = card.calibration
+    if not found:
+        return []
+    ratio = found["volume_ratio"]
+    promise = f"volume / {ratio:.3g} to volume x {ratio:.3g}, {100 * found['level']:g} % of new patients" if ratio else "none"
+    rows = {
+        "temperature of the logits": f"{found['temperature']:.3g}",
+        "promised interval of volumes": promise,
+        "fitted on": ", ".join(found["patients"]),
+        "how": found["how"],
+    }
+    return ["## Calibration", table(rows)]
 
 
 def _number(value: object) -> str:

@@ -52,7 +52,9 @@ rule segment_by_network:
         pet="<results>/{study}/convert/pet.nii.gz",
     output:
         mask="<results>/{study}/segment/{method}.nii.gz",
-        maps=directory("<results>/{study}/segment/{method}"),
+        probability="<results>/{study}/segment/{method}.probability.nii.gz",
+        entropy="<results>/{study}/segment/{method}.entropy.nii.gz",
+        maps="<results>/{study}/segment/{method}.maps.h5",
         record="<results>/{study}/segment/{method}.json",
     log:
         "<logs>/segment/{study}_{method}.log",
@@ -69,14 +71,16 @@ rule segment_by_network:
         settings=network_settings_of,
         version=SEGMENT_VERSION,
     shell:
-        "medidiff segment {input.ct} {input.pet} {output.mask} --method {wildcards.method} --maps {output.maps}"
+        "medidiff segment {input.ct} {input.pet} {output.mask} --method {wildcards.method}"
+        " --probability {output.probability} --entropy {output.entropy} --maps {output.maps}"
         " --record {output.record} --study {wildcards.study} --settings {params.settings:q} --log {log}"
 
 
 rule maps:
     input:
         source_of,
-        maps="<results>/{study}/segment/{method}",
+        probability="<results>/{study}/segment/{method}.probability.nii.gz",
+        entropy="<results>/{study}/segment/{method}.entropy.nii.gz",
     output:
         probability="<results>/{study}/segment/{method}.probability.dcm",
         entropy="<results>/{study}/segment/{method}.entropy.dcm",
@@ -98,8 +102,8 @@ rule maps:
         grid=CONFIG.segment.grid,
         version=SEGMENT_VERSION,
     shell:
-        "medidiff maps {input.maps} {params.folder:q} {output.probability} {output.entropy} --method {wildcards.method}"
-        " --grid {params.grid}"
+        "medidiff maps {input.probability} {input.entropy} {params.folder:q} {output.probability} {output.entropy}"
+        " --method {wildcards.method} --grid {params.grid}"
         " --record {output.record} --study {wildcards.study} {params.series:q} --log {log}"
 
 

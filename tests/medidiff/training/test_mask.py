@@ -10,11 +10,13 @@ from medidiff.errors import ConfigError
 from medidiff.io.nifti import write_nifti
 from medidiff.io.prior_files import read_prior, write_prior
 from medidiff.io.volume import Volume
+from medidiff.segmentation.calibration import Calibration
 from medidiff.segmentation.model import assemble_model
 from medidiff.segmentation.training_settings import MaskFile, MaskPatients
 from medidiff.training import mask as module
 from medidiff.training import mask_patients
 from medidiff.training.mask import pack_mask, prepare_mask
+from medidiff.training.mask_calibration import completed
 from medidiff.training.mask_patients import digital_patient, split_of, validation_seeds
 from medidiff.training.run import run_training
 from medidiff.training.settings import read_training
@@ -88,9 +90,18 @@ def test_a_plain_model_and_a_diffusion_model_that_starts_from_it_are_trained_and
     model = assemble_model(read_prior(patients / "unet"), kind="unet")
     assert model.card.split == {"train": ["STS_001", "STS_002"], "validation": ["STS_004"]}
     assert model.card.single_lesion and model.card.steps == 3
+    assert set(model.card.familiar) == {f"{name} {kind}" for name in ("ct", "pet") for kind in ("mean", "spread", "top")}
+    assert all(low <= high for low, high in model.card.familiar.values())
     page = files["README.md"].decode()
     for text in ("CC-BY-3.0", "10.7937/K9/TCIA.2015.7GO2GSKS", "train, 2: STS_001, STS_002", "It was interrupted once."):
         assert text in page
+
+    calibration = Calibration(1.7, 1.4, patients=("STS_001", "STS_002"), how="By another fit.")
+    after = completed(files, calibration=calibration, familiar={"pet mean": (0.1, 0.2)}, scores={"ece_after": 0.05})
+    told = assemble_model(after, kind="unet")
+    assert told.calibration == calibration and told.card.weights_sha256 == model.card.weights_sha256
+    for text in ("volume / 1.4 to volume x 1.4, 90 % of new patients", "STS_001, STS_002", "| ece_after | 0.050 |"):
+        assert text in after["README.md"].decode()
 
     diffusion = small("diffusion", start=str(patients / "unet"))
     second = prepare_mask(diffusion)
