@@ -11,8 +11,11 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from medidiff.acquisition.settings import RawScan, ScanSettings
 from medidiff.chromatography.settings import ChromatographSettings, EluteSettings
+from medidiff.dehazing.bmode_settings import DehazeSections
 from medidiff.errors import ConfigError
 from medidiff.io.settings import ConvertSettings
+from medidiff.io.ultrasound.settings import RecordingSource
+from medidiff.phantoms.recording_settings import EchoPhantom
 from medidiff.phantoms.settings import PetCtPhantom
 from medidiff.phantoms.trace_settings import ChromatogramPhantom
 from medidiff.reconstruction.settings import ONLY_CT, ONLY_MRI, ReconstructSettings
@@ -32,14 +35,17 @@ class StudySource(Settings):
     programmes: tuple[str, ...] = Field((), description="of `elute.programmes`, those whose published times are all there is")
     scans: dict[str, ScanSettings] = Field({}, description="simulated CT and MR scans by name")
     measurements: dict[str, RawScan] = Field({}, description="raw data of CT and MRI by name")
+    echoes: dict[str, EchoPhantom] = Field({}, description="generated ultrasound scans by name")
+    recordings: dict[str, RecordingSource] = Field({}, description="ultrasound recordings by name")
 
     @model_validator(mode="after")
     def _exactly_one(self):
         named = [*self.phantoms, *self.chromatograms, *self.programmes, *self.scans, *self.measurements]
+        named += [*self.echoes, *self.recordings]
         if bool(self.table) == bool(self.dataset or named):
             raise ValueError(
                 "give exactly one of `table` and the others: `dataset`, `phantoms`, `chromatograms`, `programmes`, `scans`, "
-                "`measurements`, which go together"
+                "`measurements`, `echoes`, `recordings`, which go together"
             )
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise ValueError(f"{', '.join(twice)} is named twice among the studies; names must differ")
@@ -81,6 +87,7 @@ class Config(Settings):
     chromatograph: ChromatographSettings = Field(ChromatographSettings(), description="chromatograms at constant temperature")
     elute: EluteSettings = Field(EluteSettings(), description="chromatograms of temperature programmes")
     reconstruct: ReconstructSections = Field(ReconstructSections(), description="CT and MRI from too few measurements")
+    dehaze: DehazeSections = Field(DehazeSections(), description="ultrasound without haze")
     pathvars: dict[str, str] = Field({}, description="where snakemake puts things: results, logs, benchmarks")
 
     @model_validator(mode="after")

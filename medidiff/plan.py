@@ -3,17 +3,21 @@
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from medidiff.acquisition.settings import GENERATED, INSIDE, RawScan, ScanSettings
 from medidiff.config import Config, StudySource
 from medidiff.datasets import locate
+from medidiff.dehazing.settings import NEED_MODEL, DehazeSettings
 from medidiff.errors import ConfigError
+from medidiff.io.ultrasound.settings import PACKAGED, RecordingFacts, RecordingSource
+from medidiff.phantoms.recording_settings import FILE as SCAN_FILE
 from medidiff.reconstruction.settings import NEED_PRIOR, ReconstructSettings
 from medidiff.segmentation.settings import NETWORKS
 from medidiff.studies import Study, read_studies
 
-PIPELINES = ("petct", "lc", "ct", "mr")  # kinds of study that have one
+PIPELINES = ("petct", "lc", "ct", "mr", "us")  # kinds of study that have one
 DEFAULTS = ReconstructSettings()
 SECTIONS = {"fbp", "iterative", "tv", "nadds", "dds", "mbir", "reddiff", "heldout"}
 IN_SLABS = {"fbp", "sirt", "cgls", "tv", "nadds"}  # methods of CT that can work on a few slices at a time
@@ -25,6 +29,16 @@ READS = {  # sections that a method reads; those without a line here read all
     **{name: {name} for name in ("nadds", "dds", "mbir", "reddiff")},
     "auto": {"tv", "heldout", "nadds"},
 }
+DEHAZE_DEFAULTS = DehazeSettings()
+DEHAZE_SECTIONS = {"split_gibbs", "warm_start", "projection", "guided", "conditional_sampler"}  # the others are read by all
+DEHAZE_READS = {
+    "split_gibbs": {"split_gibbs", "warm_start"},
+    "projection": {"projection"},
+    "dps": {"guided"},
+    "pigdm": {"guided"},
+    "conditional": {"conditional_sampler"},
+}
+PICTURES = (".dcm", ".mha")  # recordings of grey levels
 MEASUREMENTS = (".h5", ".hdf5", ".mrd")  # files of a CT or MR study that need no `format` in the study table
 
 
@@ -54,6 +68,8 @@ def studies_of(config: Config) -> dict[str, Study]:
     found += [Study(name, "lc", "") for name in source.programmes]
     found += [_scan(name, scan) for name, scan in source.scans.items()]
     found += [_raw(name, raw) for name, raw in source.measurements.items()]
+    found += [Study(name, "us", str(results / name / "phantom" / SCAN_FILE), truth=INSIDE) for name in source.echoes]
+    found += [_recording(name, recording) for name, recording in source.recordings.items()]
     names = [study.study for study in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"studies: {', '.join(twice)} stands in the data set {source.dataset} too; rename it.")
@@ -82,7 +98,8 @@ def is_dicom(study: Study) -> bool:
 
 def is_digital(config: Config, name: str) -> bool:
     """Whether the workflow itself makes the study."""
-    return name in config.studies.phantoms or name in config.studies.chromatograms
+    studies = config.studies
+    return name in studies.phantoms or name in studies.chromatograms or name in studies.echoes
 
 
 def is_simulated(config: Config, name: str) -> bool:
@@ -111,6 +128,30 @@ def has_samples(config: Config, study: Study, method: str) -> bool:
     return settings.prior is not None and settings.samples > 1
 
 
+def is_picture(study: Study) -> bool:
+    """Whether an ultrasound study consists of grey levels, not of RF or IQ."""
+    domain = study.more.get("domain") or "auto"
+    return study.path.lower().endswith(PICTURES) if domain == "auto" else domain == "image"
+
+
+def dehaze_settings(config: Config, study: Study, method: str) -> DehazeSettings:
+    """The settings of one method for one study: only what it reads, its seed made of that of the run and of the study's name."""
+    section = config.dehaze.image if is_picture(study) else config.dehaze.signal
+    seed = zlib.crc32(f"{config.seed} {study.study} {section.seed}".encode()) % 2**31
+    unread = DEHAZE_SECTIONS - DEHAZE_READS.get(method, set())
+    models = {kind: None for kind in ("joint", "regress", "conditional") if kind != NEED_MODEL.get(method)}
+    chosen = {"methods": (method,), "seed": seed, **models}
+    return section.model_copy(update=chosen | {name: getattr(DEHAZE_DEFAULTS, name) for name in unread})
+
+
+def recording_facts(config: Config, study: Study) -> RecordingFacts:
+    """What is stated of a recording; of one in a study table that its frames are files of their own."""
+    source = config.studies.recordings.get(study.study)
+    if source is None:
+        return RecordingFacts(clip="-frame-" in Path(study.path).name)
+    return RecordingFacts(**source.model_dump(include=set(RecordingFacts.model_fields)))
+
+
 def slab_of(config: Config, study: Study, method: str) -> int:
     """Slices that a method holds in memory at once; 0 for all."""
     return config.reconstruct.slab if study.kind == "ct" and method in IN_SLABS else 0
@@ -132,6 +173,11 @@ def _jobs_of(config: Config, name: str, study: Study) -> Iterator[Job]:
         yield job("phantom", "phantom/manifest.json")
     if study.kind == "lc":
         yield job(step := "elute" if name in config.elute.programmes else "chromatograph", f"{step}/{step}.json")
+    elif study.kind == "us":
+        section = config.dehaze.image if is_picture(study) else config.dehaze.signal
+        for method in section.methods:
+            for step in ("dehaze", "cine", "score"):
+                yield job(step, f"{step}/{method}.json", method)
     elif study.kind in ("ct", "mr"):
         yield from _reconstruction_jobs(config, study, job)
     else:
@@ -172,6 +218,15 @@ def _scan(name: str, scan: ScanSettings) -> Study:
 def _raw(name: str, raw: RawScan) -> Study:
     path = _path_of(f"studies.measurements.{name}.path", raw.path, raw.dataset)
     return Study(name, raw.kind, path, truth=raw.truth, more={"format": raw.format, "item": str(raw.item)})
+
+
+def _recording(name: str, source: RecordingSource) -> Study:
+    if source.path in PACKAGED:
+        package, inner = PACKAGED[source.path]
+        path = str(Path(find_spec(package).origin).parent / inner)
+    else:
+        path = _path_of(f"studies.recordings.{name}.path", source.path, source.dataset)
+    return Study(name, "us", path, more={"domain": source.domain})
 
 
 def _path_of(key: str, text: str, dataset: str) -> str:

@@ -37,6 +37,24 @@ def chromatogram(
 
 
 @app.command()
+def echo(
+    manifest: Annotated[Path, typer.Argument(help="FOLDER/manifest.json; scan.hdf5 goes into FOLDER", show_default=False)],
+    study: steps.Study = "phantom",
+    settings: steps.SettingsText = "{}",
+    log_file: steps.Log = None,
+) -> None:
+    """A heart seen through haze: ultrasound IQ in the layout of zea, its tissue and haze known apart."""
+    from medidiff.phantoms.recording_settings import EchoPhantom
+
+    with step("phantom", study=study, log_file=log_file):
+        from medidiff.phantoms.recording import write_scan
+
+        chosen = steps.checked_settings(EchoPhantom, settings)
+        written = write_scan(chosen, manifest.parent)
+        log.info("%s: %s", manifest.parent, ", ".join(written["files"]))
+
+
+@app.command()
 def petct(
     manifest: Annotated[Path, typer.Argument(help="FOLDER/manifest.json; the DICOM files go into FOLDER", show_default=False)],
     study: steps.Study = "phantom",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 Predictions = Annotated[Path, typer.Argument(help="folder of <case>.nii.gz, label maps", show_default=False)]
 Folder = Annotated[Path, typer.Argument(help="the challenge folder as unpacked", show_default=False)]
 Name = Annotated[
-    Literal["hecktor2021", "hecktor2022", "hecktor2025", "autopet", "autopet-nnunet"],
+    Literal["hecktor2021", "hecktor2022", "hecktor2025", "autopet", "autopet-nnunet", "dehazingecho2025"],
     typer.Option(help="layout, labels and figures; autopet-nnunet: autoPET in the layout of nnU-Net", show_default=False),
 ]
 
@@ -23,11 +23,15 @@ def cases(
 ) -> None:
     """Write the study table of a challenge folder, which a configuration names as studies.table."""
     from medidiff.io.atomic import write_text
+    from medidiff.io.layouts.dehazingecho import NAME, echo_studies
     from medidiff.io.layouts.segmentation import petct_studies
     from medidiff.segmentation.leaderboard import CHALLENGES
     from medidiff.studies import write_studies
 
-    studies = petct_studies(CHALLENGES[challenge].cases(challenge_folder), challenge_folder)
+    if challenge == NAME:
+        studies = echo_studies(challenge_folder)
+    else:
+        studies = petct_studies(CHALLENGES[challenge].cases(challenge_folder), challenge_folder)
     write_text(table, write_studies(studies))
     usable = sum(study.status == "ok" for study in studies)
     typer.echo(f"{table}: {usable} studies, {len(studies) - usable} rejected")
@@ -45,6 +49,7 @@ def validate(
     """Score a folder of predictions as a challenge does, with 95 % intervals; a missing prediction counts as empty."""
     import json
 
+    from medidiff.cli.dehazing import validate_clips
     from medidiff.errors import ConfigError
     from medidiff.io.atomic import write_text
     from medidiff.segmentation.leaderboard import CHALLENGES
@@ -52,6 +57,9 @@ def validate(
 
     if connectivity not in (0, 6, 18, 26):
         raise ConfigError(f"--connectivity: found {connectivity}, expected 6, 18 or 26, or 0 for that of the challenge.")
+    if challenge == "dehazingecho2025":
+        validate_clips(predictions, challenge_folder, output)
+        return
     rules = CHALLENGES[challenge]
     neighbours = connectivity or rules.connectivity
     found = run(predictions, challenge_folder, rules, connectivity=neighbours, draws=draws, seed=seed)

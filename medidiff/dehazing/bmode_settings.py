@@ -32,7 +32,7 @@ class DehazeSections(Settings):
 
     signal: DehazeSettings = Field(DehazeSettings(), description="of RF and IQ, in which haze is additive")
     image: DehazeSettings = Field(
-        DehazeSettings(methods=("wiener", "nlm")),
+        DehazeSettings(methods=("wiener",)),
         description="of grey levels, in which it is not: the envelope is recovered first",
     )
     bmode: BmodeSettings = Field(BmodeSettings(), description="pictures")

@@ -11,7 +11,7 @@ from skimage.morphology import convex_hull_image
 from medidiff.errors import DataError
 
 WORK_PIXELS = 160  # along the longer side while fitting
-FLICKER = 8  # grey levels by which a pixel changes where there is an echo; what a scanner writes stands still
+FLICKER = 3  # grey levels by which a pixel changes where there is an echo; what a scanner writes stands still
 LEAST_OVERLAP = 0.85
 _ADVICE = "State it: apex, angles and radii under `cone`."
 
@@ -47,7 +47,7 @@ def fit_cone(frames: np.ndarray) -> Cone:
     overlap = 1 - float(best.fun)
     if overlap < LEAST_OVERLAP:
         raise DataError(f"the scan sector: found an overlap of {overlap:.2f}, expected {LEAST_OVERLAP} at least. {_ADVICE}")
-    row, column, left, right, near, far = best.x
+    row, column, left, right, near, far = best.x.tolist()
     return Cone(
         *((value + 0.5) * factor - 0.5 for value in (row, column)), left, right, max(near, 0.0) * factor, far * factor, overlap
     )

@@ -1,4 +1,4 @@
-"""A recording of any kind in, the same kind without its haze out: RF is demodulated and back, grey levels take the image track."""
+"""A recording of any kind in, the same kind without haze out: RF is demodulated and back, grey levels take the image track."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -96,8 +96,8 @@ def _image(
 ) -> DehazedRecording:
     if not isinstance(recording.geometry, Pixels):
         raise DataError(
-            f"grey levels on beams ({type(recording.geometry).__name__.lower()}), expected a scan-converted picture, or RF or IQ. "
-            "Give the IQ of the same recording."
+            f"grey levels on beams ({type(recording.geometry).__name__.lower()}), expected a scan-converted picture, RF or "
+            "IQ. Give the IQ of the same recording."
         )
     top, bottom, left, right = recording.geometry.box or (0, recording.values.shape[1], 0, recording.values.shape[2])
     frames = recording.values[:, top:bottom, left:right]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medidiff.io.atomic import write_text
 from medidiff.report.chromatogram import summary_of
+from medidiff.report.dehazing import FIGURES, is_dehazing
 from medidiff.report.reconstruction import QUALITY, TRUST, is_reconstruction
 from medidiff.report.rendering import render_with_script
 from medidiff.report.study import STATES, Journals, Study, find_journals, read_study
@@ -33,7 +34,8 @@ def write_index(
     journals = find_journals(logs)
     known = sorted((_read(results, journals, study) for study in studies), key=_order)
     scans = [study for study in known if is_reconstruction(study)]
-    methods = sorted({method for study in known if study not in scans for method in study.methods})
+    hazy = [study for study in known if is_dehazing(study)]
+    methods = sorted({method for study in known if study not in [*scans, *hazy] for method in study.methods})
     measures = {(study.name, method): study.measures(method) for study in known for method in study.methods}
     traces = {study.name: numbers for study in known if (numbers := summary_of(study))}
     measures |= {(name, ""): numbers for name, numbers in traces.items()}
@@ -50,6 +52,7 @@ def write_index(
         traces=traces,
         trace_columns=list(dict.fromkeys(name for numbers in traces.values() for name in numbers)),
         **_reconstructions(scans, measures),
+        **_recordings(hazy, measures),
         is_by_dice=bool(methods),
         summary=summary,
         summary_columns=columns,
@@ -117,6 +120,13 @@ def _reconstructions(studies: list[Study], measures: dict) -> dict:
     rows = [(study.name, method, measures[study.name, method]) for study in studies for method in study.methods]
     known = [pair for pair in (*QUALITY[:5], *TRUST) if any(pair[0] in values for _, _, values in rows)]
     return {"scans": [row for row in rows if row[2]], "scan_columns": known}
+
+
+def _recordings(studies: list[Study], measures: dict) -> dict:
+    """The table of ultrasound: one row for each study and method."""
+    rows = [(study.name, method, measures[study.name, method]) for study in studies for method in study.methods]
+    known = [pair for pair in FIGURES if any(pair[0] in values for _, _, values in rows)]
+    return {"hazy": [row for row in rows if row[2]], "hazy_columns": known}
 
 
 def _chart(methods: list[str], measures: dict) -> dict | None:

@@ -11,6 +11,7 @@ from medidiff.io.atomic import write_text
 from medidiff.io.volume import Volume
 from medidiff.report import figures
 from medidiff.report.chromatogram import is_chromatogram, write_chromatogram_page
+from medidiff.report.dehazing import is_dehazing, write_dehazing_page
 from medidiff.report.doubt import doubt_figure, read_doubt, verdicts
 from medidiff.report.history import attempts_of, steps_of
 from medidiff.report.reconstruction import is_reconstruction, write_reconstruction_page
@@ -39,6 +40,8 @@ def write_study_page(results: Path, logs: Path, name: str, out: Path, *, rejecte
         return write_chromatogram_page(study, out)
     if is_reconstruction(study):
         return write_reconstruction_page(study, out)
+    if is_dehazing(study):
+        return write_dehazing_page(study, out)
     scene = read_scene(study)
     page = render(
         "page.html",

@@ -13,9 +13,9 @@ from medidiff.record import read_record
 
 # in the order of the workflow
 STEPS = ("phantom", "convert", "truth", "segment", "export", "maps", "evaluate", "chromatograph", "elute")
-STEPS += ("simulate", "acquire", "reference", "reconstruct", "series", "compare")
+STEPS += ("simulate", "acquire", "reference", "reconstruct", "series", "compare", "dehaze", "cine", "score")
 ROOMS = tuple(step for step in STEPS if step not in ("phantom", "truth", "export", "maps"))  # folders that hold records
-RESULTS = ("segment", "chromatograph", "elute", "reconstruct")  # steps whose record makes a study done
+RESULTS = ("segment", "chromatograph", "elute", "reconstruct", "dehaze")  # steps whose record makes a study done
 STATES = ("failed", "unfinished", "waiting", "rejected", "done")
 VOLUMES = {"CT": "convert/ct.nii.gz", "PET": "convert/pet.nii.gz"}
 TRUTHS = {"CT": "convert/truth_ct.nii.gz", "PET": "convert/truth_pet.nii.gz"}
@@ -97,7 +97,7 @@ class Study:
 
     def measures(self, method: str) -> dict[str, float]:
         """The numbers of one method's result and of its comparison with the truth."""
-        steps = ("segment", "evaluate", "reconstruct", "compare")
+        steps = ("segment", "evaluate", "reconstruct", "compare", "dehaze", "score")
         both = {name: value for step in steps for name, value in self.numbers(step, method).items()}
         return {name: value for name, text in both.items() if (value := number(text)) is not None}
 

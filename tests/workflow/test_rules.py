@@ -47,8 +47,9 @@ def test_snakefmt_would_change_nothing():
 
 PATIENTS = {"convert": 6, "truth": 6, "segment": 30, "export": 30, "evaluate": 30}
 SCANS = {"simulate": 2, "reconstruct": 6, "series": 6, "compare": 6}
-DEMO = PATIENTS | SCANS | {"phantom": 7, "chromatograph": 1, "page": 9, "index": 1, "all": 1}
-REAL_SCANS = {"simulate": 3, "acquire": 1, "reconstruct": 12, "series": 12, "compare": 9}
+ECHOES = {"dehaze": 2, "cine": 2, "score": 2}
+DEMO = PATIENTS | SCANS | ECHOES | {"phantom": 8, "chromatograph": 1, "page": 11, "index": 1, "all": 1}
+REAL_SCANS = {"simulate": 3, "acquire": 1, "reconstruct": 12, "series": 12, "compare": 9} | ECHOES
 
 
 def job_counts(*arguments):
@@ -67,10 +68,10 @@ def test_the_demo_has_the_expected_jobs(tmp_path, device):
 @pytest.mark.realdata
 def test_the_real_demo_has_the_expected_jobs(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDIDIFF_CACHE", str(tmp_path / "cache"))
-    for name in ("crlm-ct-1004-dicom", "kspace-sigpy-larson"):  # archives of the mirror
+    for name in ("crlm-ct-1004-dicom", "kspace-sigpy-larson", "us-clarius-doppler"):  # archives of the mirror
         assert run("medidiff", "data", "get", name).returncode == 0
     where = ["--config", f"pathvars={{'results': '{tmp_path}/r', 'logs': '{tmp_path}/l'}}"]
-    expected = {name: count // 2 for name, count in PATIENTS.items()} | REAL_SCANS | {"page": 7, "index": 1, "all": 1}
+    expected = {name: count // 2 for name, count in PATIENTS.items()} | REAL_SCANS | {"page": 8, "index": 1, "all": 1}
     assert job_counts("--configfile", "configs/demo-real.yaml", *where) == expected
 
 

@@ -9,9 +9,11 @@ from medidiff import config as settings
 from medidiff import plan
 from medidiff.acquisition.settings import RESULT_VERSION as ACQUIRE_VERSION
 from medidiff.chromatography.settings import RESULT_VERSION as CHROMATOGRAPH_VERSION
+from medidiff.dehazing.settings import RESULT_VERSION as DEHAZE_VERSION
 from medidiff.errors import ConfigError
 from medidiff.io.atomic import write_text
 from medidiff.io.settings import RESULT_VERSION as CONVERT_VERSION
+from medidiff.phantoms.recording_settings import RESULT_VERSION as ECHO_VERSION
 from medidiff.phantoms.settings import RESULT_VERSION as PATIENT_VERSION
 from medidiff.phantoms.trace_settings import RESULT_VERSION as TRACE_VERSION
 from medidiff.reconstruction.settings import RESULT_VERSION as RECONSTRUCT_VERSION
@@ -38,7 +40,7 @@ supervise()
 
 wildcard_constraints:
     study="(?!index\\.)[A-Za-z0-9-]+",  # report/index.html is no study
-    method="[a-z0-9.-]+(?<!\\.seg)",
+    method="[a-z0-9._-]+(?<!\\.seg)",
 
 
 def source_of(wildcards):
@@ -66,25 +68,49 @@ def truth_of(wildcards):
     return [] if truth in ("", "RTSTRUCT") else ["--structures", truth]
 
 
-def is_patient(wildcards):
-    return wildcards.study in CONFIG.studies.phantoms
+def phantom_source(wildcards):
+    """Which kind of digital study it is, its settings, and the version of what makes it."""
+    studies = CONFIG.studies
+    makers = {
+        "petct": (studies.phantoms, PATIENT_VERSION),
+        "chromatogram": (studies.chromatograms, TRACE_VERSION),
+        "echo": (studies.echoes, ECHO_VERSION),
+    }
+    return next(
+        (kind, made[wildcards.study], version)
+        for kind, (made, version) in makers.items()
+        if wildcards.study in made
+    )
 
 
 def phantom_of(wildcards):
-    studies = (
-        CONFIG.studies.phantoms
-        if is_patient(wildcards)
-        else CONFIG.studies.chromatograms
-    )
-    return studies[wildcards.study].model_dump_json()
+    return phantom_source(wildcards)[1].model_dump_json()
 
 
 def phantom_kind(wildcards):
-    return "petct" if is_patient(wildcards) else "chromatogram"
+    return phantom_source(wildcards)[0]
 
 
 def phantom_version(wildcards):
-    return PATIENT_VERSION if is_patient(wildcards) else TRACE_VERSION
+    return phantom_source(wildcards)[2]
+
+
+def facts_of(wildcards):
+    """What is stated of an ultrasound recording."""
+    return plan.recording_facts(CONFIG, STUDIES[wildcards.study]).model_dump_json()
+
+
+def dehazing_of(wildcards):
+    """The part of the section that the method reads, so that a change reruns no other method."""
+    chosen = plan.dehaze_settings(CONFIG, STUDIES[wildcards.study], wildcards.method)
+    return chosen.model_dump_json()
+
+
+def dehaze_model(wildcards):
+    """The files of the model, where the method uses one."""
+    chosen = plan.dehaze_settings(CONFIG, STUDIES[wildcards.study], wildcards.method)
+    folder = chosen.joint or chosen.regress or chosen.conditional
+    return [f"{folder}/{name}" for name in ("card.json", "model.safetensors")] if folder else []
 
 
 def measured_of(wildcards):

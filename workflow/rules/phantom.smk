@@ -1,4 +1,4 @@
-# Digital patients, written as genuine DICOM, and digital chromatograms, written as an instrument would.
+# Digital patients as genuine DICOM, digital chromatograms as an instrument writes them, and ultrasound scans of known truth.
 rule phantom:
     output:
         manifest="<results>/{study}/phantom/manifest.json",

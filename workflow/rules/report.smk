@@ -13,6 +13,9 @@ rule page:
         results_of("reconstruct"),
         results_of("series"),
         results_of("compare"),
+        results_of("dehaze"),
+        results_of("cine"),
+        results_of("score"),
     output:
         page=report(
             "<results>/report/{study}.html",

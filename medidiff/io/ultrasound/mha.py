@@ -12,6 +12,7 @@ from medidiff.io.ultrasound.recording import Pixels, Recording, checked
 
 LARGEST_PIXELS = 1 << 30
 _HEADER_BYTES = 1 << 14
+_FRAME = re.compile(r"(.+)-frame-(\d{1,9})\.mha")
 _ADVICE = "Write it as an uncompressed MetaImage of MET_UCHAR."
 
 
@@ -36,6 +37,26 @@ def read_mha(path: Path) -> Recording:
     pixels = _pixels(content[end.end() :], header, count, path.name)
     frames = pixels.reshape(1 if len(size) == 2 else size[2], size[1], size[0])
     return checked(Recording(frames, "image", Pixels(), facts={"format": "mha"}), name=path.name)
+
+
+def frames_beside(path: Path) -> list[Path]:
+    """Every `NAME-frame-K.mha` of the same NAME in the folder, in the order of K; the file alone where it has no such name."""
+    path = Path(path)
+    found = _FRAME.fullmatch(path.name)
+    if found is None:
+        return [path]
+    numbered = [(match, other) for other in path.parent.iterdir() if (match := _FRAME.fullmatch(other.name))]
+    return [other for match, other in sorted(numbered, key=lambda pair: int(pair[0][2])) if match[1] == found[1]]
+
+
+def read_mha_clip(path: Path) -> Recording:
+    """The clip of which one frame is named. Raises DataError where frames differ in size; others as `read_mha`."""
+    frames = [read_mha(one).values for one in frames_beside(path)]
+    if len({frame.shape for frame in frames}) > 1:
+        raise DataError(
+            f"{Path(path).name}: found frames of the sizes {sorted({f.shape[1:] for f in frames})}, expected one size."
+        )
+    return checked(Recording(np.concatenate(frames), "image", Pixels(), facts={"format": "mha clip"}), name=Path(path).name)
 
 
 def write_mha(values: np.ndarray, path: Path) -> None:

@@ -7,7 +7,7 @@ from medidiff.errors import DataError
 from medidiff.io.hdf5_array import open_hdf5
 from medidiff.io.ultrasound.clarius import read_clarius
 from medidiff.io.ultrasound.dicom import read_dicom_clip
-from medidiff.io.ultrasound.mha import read_mha
+from medidiff.io.ultrasound.mha import read_mha, read_mha_clip
 from medidiff.io.ultrasound.plain import description_of, read_plain
 from medidiff.io.ultrasound.recording import Parallel, Pixels, Recording, checked
 from medidiff.io.ultrasound.settings import RecordingFacts
@@ -44,7 +44,7 @@ def _read(path: Path, facts: RecordingFacts | None) -> tuple[Recording, tuple[st
     if suffix == ".raw":
         return read_clarius(path), ()
     if suffix == ".mha":
-        return read_mha(path), ()
+        return (read_mha_clip if facts is not None and facts.clip else read_mha)(path), ()
     if suffix == ".npy":
         return read_plain(path), ()
     if suffix in (".h5", ".hdf5", ".uff"):

@@ -18,6 +18,7 @@ class RecordingFacts(Settings):
     line_mm: float = Field(0.0, ge=0, le=100, description="distance between parallel beams, mm; 0: what the file says")
     frame_rate_hz: float = Field(0.0, ge=0, le=1e5, description="frames per second; 0: what the file says")
     sound_speed: float = Field(0.0, ge=0, le=1e4, description="of UFF, which has none, m/s; 0: from the sampling frequency")
+    clip: bool = Field(False, description="of NAME-frame-1.mha: whether all NAME-frame-K.mha beside it are frames of one clip")
     tissue: Box | None = Field(None, description="samples or pixels in tissue: rows from, to, columns from, to; ends excluded")
     chamber: Box | None = Field(None, description="samples or pixels in blood, in the same way")
 
