@@ -50,8 +50,8 @@ def test_black_fill_wins_nothing_that_knows_the_truth(chamber):
 
 def test_wiener_takes_the_haze_out_of_the_chamber_and_leaves_the_tissue(chamber):
     y, tissue, _, inside = chamber
-    found = wiener(y, window=9)
-    assert float(found[inside].abs().square().mean()) < 0.25 * float(y[inside].abs().square().mean())
+    found, core = wiener(y, window=9), inside & (local_power(inside + 0j, 9) > 0.999)  # away from the walls' windows
+    assert float(found[core].abs().square().mean()) < 0.1 * float(y[core].abs().square().mean())
     assert error_db(found, tissue, ~inside) < error_db(y, tissue, ~inside) + 0.5
 
 
