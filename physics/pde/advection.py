@@ -24,7 +24,7 @@ def advect(u0: Tensor, velocity: float | Tensor, *, times: Sequence[float] | Ten
     """
     check_state("u0", u0, u0.shape[1] if u0.ndim > 1 else 1)
     n = u0.shape[-1]
-    shift = per_member(velocity, u0).unsqueeze(-1) * torch.tensor(frame_edges(times)[1:]).to(u0).unsqueeze(-1) / length
+    shift = per_member(velocity, u0).unsqueeze(-1) * u0.new_tensor(frame_edges(times)[1:]).unsqueeze(-1) / length
     turns = shift * torch.arange(n // 2 + 1, dtype=u0.dtype, device=u0.device)
     phase = -2 * math.pi * (turns - turns.detach().round())  # whole turns are taken out before they cost digits
     turn = torch.polar(torch.ones_like(phase), phase)

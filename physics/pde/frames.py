@@ -76,7 +76,7 @@ def per_member(value: float | Tensor, state: Tensor) -> Tensor:
 
 
 def replayed(step: Callable[..., Tensor], *state: Tensor) -> Tensor:
-    """step(*state), whose inner states are computed again in the backward pass instead of being kept."""
+    """step(*state), whose inner states are computed again in the backward pass instead of kept; it may not differentiate."""
     if torch.is_grad_enabled():
         return checkpoint(step, *state, use_reentrant=False, preserve_rng_state=False)
     return step(*state)
