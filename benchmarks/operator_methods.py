@@ -61,6 +61,11 @@ class Fno(nn.Module):
     def forward(self, x: Tensor, level: Tensor, condition: Tensor) -> Tensor:
         return self.inner(condition)
 
+    def state_dict(self, *arguments, **named):
+        """The tensors alone: the published class adds a dictionary to them."""
+        found = super().state_dict(*arguments, **named)
+        return {name: value for name, value in found.items() if isinstance(value, Tensor)}
+
 
 @dataclass(frozen=True, eq=False)
 class Made:

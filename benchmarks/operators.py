@@ -248,10 +248,12 @@ def main() -> None:
     torch.set_num_threads(1)
     begin = clock()
     found: list[Row] = []
+    path = None
     for row in rows(Bench(asked.data, asked.seconds, asked.seed, asked.iterations), asked.only, asked.systems):
         found.append(row)
         print(line(row), flush=True)
-    print(write("operators", [*kept_rows(found), *found], PACKAGES), f"{clock() - begin:.0f} s")
+        path = write("operators", [*kept_rows(found), *found], PACKAGES)  # after each row: a run may be stopped
+    print(path, f"{clock() - begin:.0f} s")
 
 
 def kept_rows(found: list[Row]) -> list[Row]:
