@@ -28,14 +28,14 @@ FOLDERS = {"joint": "echo-priors", "regress": "echo-regress", "conditional": "ec
 CHEAP = ("identity", "black_fill", "oracle", "high_pass", "wiener", "nlm", "regress", "conditional")
 JOINT = ("split_gibbs_point", "split_gibbs", "projection", "dps", "pigdm")
 ALL = (*CHEAP, *JOINT)
-ROUNDS = {"levels": 12, "repeats": 4}  # 48 calls of both priors for each sample
+ROUNDS = {"levels": 8, "repeats": 3}  # 24 calls of both priors for each sample
 SETTINGS = DehazeSettings(
     methods=("regress",),
     conditional="models/echo-conditional",
-    split_gibbs={**ROUNDS, "samples": 4},
-    projection={"steps": 48},  # as many calls as one sample of split_gibbs
-    guided={"steps": 24},  # each with a derivative, which costs as much as a call
-    warm_start={"levels": 4, "repeats": 2},
+    split_gibbs={**ROUNDS, "samples": 3},
+    projection={"steps": 24},  # as many calls as one sample of split_gibbs
+    guided={"steps": 12},  # each with a derivative, which costs as much as a call
+    warm_start={"levels": 3, "repeats": 2},
 )
 POINT = SETTINGS.model_copy(update={"split_gibbs": SETTINGS.split_gibbs.model_copy(update={"samples": 1, "eta": 0.0})})
 
