@@ -35,7 +35,7 @@ class Source:
 
     prior: str  # folder below models/
     cases: tuple[str, ...]
-    peers: tuple[str, ...]  # with as many network calls as one sample of NA-DDS, so in the same time
+    peers: tuple[str, ...]  # with as many network calls as one sample of NA-DDS, so in the same time; tv: with held-out views
     samples: int  # of the point estimate that is a mean
     fresh: tuple[int, ...]  # that are scored
     calibration: tuple[int, ...]  # that only calibrate intervals
@@ -53,7 +53,7 @@ SOURCES = {
     "real": Source(
         "ct-head-neck",
         tuple(CASES),
-        ("dds", "reddiff", "mbir"),
+        ("dds", "reddiff", "mbir", "tv"),
         4,
         (165, 167, 160, 163, 164, 166, 168, 169),
         (151, 152, 154, 155, 156, 157, 158, 159, 170, 171, 172, 173),
