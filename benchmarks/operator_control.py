@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchmarks.operator_classical import SOLVERS, frame_times
 from benchmarks.operator_methods import timed
-from benchmarks.operator_solvers import SOLVERS, frame_times
 from medidiff.operators.model import Operator
 from medidiff.operators.problem import Controlled as Found
 from medidiff.operators.problem import Problem, Solved

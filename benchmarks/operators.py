@@ -1,6 +1,6 @@
 """What operators are worth: against references at equal time, against the own solver, as controllers, and as ensembles.
 
-    python -m benchmarks.operators [--only methods solver control ensemble wavelets] [--systems burgers shock] [--seconds 60]
+    python -m benchmarks.operators [--only methods solver control ensemble wavelets cells] [--systems burgers shock] [--seconds 60]
 
 Needs the shipped operators, and makes their trajectories where `--data` does not hold them. neuraloperator, ptwt and
 pytorch_wavelets are peers; a missing FNO is a row that says so. Times are the processor's. Writes results/operators.json.
@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.operator_classical import SOLVERS, solved_on
 from benchmarks.operator_control import controllers
 from benchmarks.operator_methods import METHODS, Made, make, timed
-from benchmarks.operator_solvers import SOLVERS, solved_on
+from benchmarks.operator_solvers import solver_rows
 from benchmarks.record import Row, clock, interleaved, kept, line, write
 from medidiff.io.prior_files import read_prior
 from medidiff.metrics.bootstrap import bootstrap
@@ -231,11 +232,13 @@ def rows(bench: Bench, only: list[str], systems: list[str]) -> Iterator[Row]:
         yield from control_rows(bench)
     if "wavelets" in only:
         yield from wavelets(bench)
+    if "cells" in only:
+        yield from solver_rows()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = ["solver", "ensemble", "methods", "control", "wavelets"]
+    parts = ["solver", "ensemble", "methods", "control", "wavelets", "cells"]
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     parser.add_argument("--systems", nargs="+", choices=sorted(SOLVERS), default=["burgers", "shock"])
     parser.add_argument("--seconds", type=float, default=60.0, help="of processor time for the training of each method")
