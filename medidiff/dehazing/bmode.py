@@ -4,7 +4,9 @@ Haze adds to the signal, not to its logarithm. A picture has lost the phase and 
 an envelope, if the grey map is one of decibels. So this track is a substitute for RF or IQ, and says so in its warnings.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 from medidiff.dehazing.bmode_settings import BmodeSettings
 from medidiff.dehazing.cone import Cone
 from medidiff.dehazing.model import Priors
+from medidiff.dehazing.phase import speckle_phase
 from medidiff.dehazing.result import Dehazed
 from medidiff.dehazing.settings import NEED_MODEL, DehazeSettings
 from medidiff.dehazing.task import dehaze
@@ -84,7 +87,8 @@ def dehaze_pictures(
     grid, pictures = _grids(cone, frames.shape[1:], pixel_m, bmode.angles, _steps(method, priors))
     sampling, back = SectorSampling(pictures, grid), ScanConversion(grid, pictures)
     envelope = torch.stack([sampling.forward(decompressed(torch.from_numpy(one), range_db=bmode.range_db)) for one in frames])
-    found = dehaze(envelope.to(torch.complex64), grid, method=method, settings=settings, priors=priors, seed=seed)
+    separate = partial(dehaze, grid=grid, method=method, settings=settings, priors=priors, seed=seed)
+    found = _averaged(envelope, separate, bmode.phases, seed) if method in NEED_MODEL else separate(envelope.to(torch.complex64))
     inside = back.inside.numpy()
     after, haze, changes, spreads = [], [], [], []
     for k, frame in enumerate(frames):
@@ -101,6 +105,24 @@ def dehaze_pictures(
     spread = np.stack(spreads) if spreads else None
     told = found.diagnostics | {"warnings": [*found.diagnostics["warnings"], WITHOUT_PHASE]}
     return Pictures(np.stack(after), np.stack(haze), np.stack(changes), spread, replace(found, diagnostics=told))
+
+
+def _averaged(envelope: Tensor, separate: Callable[[Tensor], Dehazed], phases: int, seed: int) -> Dehazed:
+    """Mean tissue amplitude over phases that the envelope could have had, and the spread over them.
+
+    Models know IQ alone. Every frame has the same phases, so that a clip does not flicker.
+    """
+    shape = tuple(envelope.shape[1:])
+    parts = [separate(envelope * speckle_phase(shape, seed=seed + k)) for k in range(phases)]
+    amplitudes = torch.stack([part.tissue.abs() for part in parts])
+    tissue = amplitudes.mean(0)
+    told = dict(parts[0].diagnostics)
+    for name in ("network_calls", "seconds_per_frame", "latency_p95_s"):
+        told[name] = sum(part.diagnostics[name] for part in parts)
+    told["frames_per_second"] = 1 / told["seconds_per_frame"]
+    spread = amplitudes.std(0) if phases > 1 else None
+    haze = (envelope - tissue).to(torch.complex64)
+    return Dehazed(tissue.to(torch.complex64), haze, torch.zeros_like(haze), spread, told)
 
 
 def _steps(method: str, priors: Priors) -> tuple[float, float] | None:

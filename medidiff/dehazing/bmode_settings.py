@@ -13,6 +13,9 @@ class BmodeSettings(Settings):
 
     range_db: float = Field(60.0, ge=20, le=120, description="decibels from black to white, of pictures in and out, 20 to 120")
     angles: int = Field(160, ge=16, le=1024, description="beams that a picture is resampled to, 16 to 1024")
+    phases: int = Field(
+        2, ge=1, le=32, description="phases that are tried for pictures, which have none, by methods with a model; 1 to 32"
+    )
     cone: tuple[float, float, float, float, float, float] | None = Field(
         None,
         description="sector of pictures: apex row, apex column, left and right angle (degrees from straight down, right "
@@ -32,7 +35,7 @@ class DehazeSections(Settings):
 
     signal: DehazeSettings = Field(DehazeSettings(), description="of RF and IQ, in which haze is additive")
     image: DehazeSettings = Field(
-        DehazeSettings(methods=("wiener",)),
+        DehazeSettings(methods=("regress",)),
         description="of grey levels, in which it is not: the envelope is recovered first",
     )
     bmode: BmodeSettings = Field(BmodeSettings(), description="pictures")

@@ -14,7 +14,7 @@ from medidiff.dehazing.cone import fit_cone, stated, told
 from medidiff.dehazing.display import pictures_of, polar_grid
 from medidiff.dehazing.model import Priors
 from medidiff.dehazing.result import Dehazed
-from medidiff.dehazing.settings import DehazeSettings
+from medidiff.dehazing.settings import NEED_MODEL, DehazeSettings
 from medidiff.dehazing.task import dehaze
 from medidiff.errors import DataError
 from medidiff.io.ultrasound.recording import Pixels, Recording
@@ -102,8 +102,12 @@ def _image(
     top, bottom, left, right = recording.geometry.box or (0, recording.values.shape[1], 0, recording.values.shape[2])
     frames = recording.values[:, top:bottom, left:right]
     overlay = None if recording.overlay is None else recording.overlay[:, top:bottom, left:right]
-    cone = stated(bmode.cone) if bmode.cone else fit_cone(frames)
     pixel_m = _pixel_m(recording.geometry)
+    if method in NEED_MODEL and pixel_m is None:
+        raise DataError(
+            f"pixels of unknown size, of which {method} needs to know. State pixel_mm of the recording, or use method wiener."
+        )
+    cone = stated(bmode.cone) if bmode.cone else fit_cone(frames)
     pictures = dehaze_pictures(
         frames,
         cone,

@@ -48,10 +48,16 @@ def test_a_generated_scan_is_dehazed_shown_and_scored_against_a_truth_that_the_m
 def test_a_dicom_clip_becomes_a_derived_dicom_clip_in_one_command(tmp_path):
     source = get_testdata_file("examples_rgb_color.dcm", download=False)
     bmode = json.dumps({"cone": [5.0, 160.0, -40.0, 40.0, 10.0, 200.0], "angles": 32})
-    told = call("dehaze", source, tmp_path / "a.dcm", "--bmode", bmode, "--log", tmp_path / "a.log")
+    told = call("dehaze", source, tmp_path / "a.dcm", "--method", "wiener", "--bmode", bmode, "--log", tmp_path / "a.log")
     assert '"domain": "image"' in told
     made, of = pydicom.dcmread(tmp_path / "a.dcm"), pydicom.dcmread(source)
     assert made.StudyInstanceUID == of.StudyInstanceUID and (made.Rows, made.Columns) == (of.Rows, of.Columns)
+
+
+def test_a_region_that_does_not_fit_the_picture_is_told_in_the_log(tmp_path):
+    source = get_testdata_file("examples_ybr_color.dcm", download=False)
+    call("dehaze", source, tmp_path / "a.dcm", "--method", "wiener", "--bmode", CONE, "--log", tmp_path / "a.log")
+    assert "was scaled without its header" in (tmp_path / "a.log").read_text()
 
 
 def test_what_cannot_be_done_ends_with_one_line_and_status_3(tmp_path):

@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+from medidiff.dehazing import bmode
 from medidiff.dehazing.bmode import compressed, decompressed
 from medidiff.dehazing.bmode_settings import BmodeSettings
+from medidiff.dehazing.cone import Cone
 from medidiff.dehazing.display import pictures_of
 from medidiff.dehazing.judgement import challenge_frame, challenge_total, judge
 from medidiff.dehazing.model import Priors
+from medidiff.dehazing.phase import speckle_phase
+from medidiff.dehazing.result import Dehazed
 from medidiff.dehazing.settings import DehazeSettings
 from medidiff.dehazing.track import baseband, dehaze_recording
 from medidiff.errors import DataError
@@ -90,6 +94,39 @@ def test_grey_levels_and_envelope_are_inverse_on_every_level():
     back = compressed(decompressed(levels, range_db=60.0), range_db=60.0)
     torch.testing.assert_close(back, levels.to(torch.float32), atol=1e-3, rtol=0)
     assert float(decompressed(torch.tensor([255 - 85], dtype=torch.uint8), range_db=60.0)) == pytest.approx(0.1, rel=1e-5)
+
+
+def test_models_get_an_envelope_with_the_phase_of_tissue_and_their_spread_over_phases_is_kept(monkeypatch):
+    seen = []
+
+    def halved(y, **options):
+        seen.append(y)
+        told = {"network_calls": 1, "seconds_per_frame": 0.5, "latency_p95_s": 0.5, "warnings": [], "frames": []}
+        return Dehazed(y * 0.5 * len(seen), y, y, None, told)
+
+    monkeypatch.setattr(bmode, "_steps", lambda method, priors: None)
+    monkeypatch.setattr(bmode, "dehaze", halved)
+    recording = picture()
+    cone = Cone(-4.0, 30.0, -0.7, 0.6, 8.0, 56.0)
+    options = {"settings": DehazeSettings(), "bmode": BmodeSettings(angles=48, phases=2), "priors": Priors(), "seed": 3}
+    found = bmode.dehaze_pictures(recording.values, cone, pixel_m=0.001, method="regress", **options)
+    torch.testing.assert_close(seen[0].abs(), seen[1].abs())
+    assert not torch.allclose(seen[0], seen[1]) and torch.allclose(seen[0][0].angle(), seen[0][1].angle(), atol=1e-4)
+    tissue = found.separated.tissue.abs()
+    torch.testing.assert_close(tissue, 0.75 * seen[0].abs())  # mean of one half and the whole
+    torch.testing.assert_close(found.separated.spread, seen[0].abs() * 0.5 / math.sqrt(2))
+    assert found.spread.any() and found.separated.diagnostics["network_calls"] == 2
+
+
+def test_neighbouring_phases_agree_as_in_generated_tissue():
+    u = speckle_phase((256, 256), seed=1)
+    along, across = (float((u * u.roll(1, axis).conj()).mean().abs()) for axis in (0, 1))
+    assert along == pytest.approx(0.41, abs=0.04) and across == pytest.approx(0.74, abs=0.04)
+
+
+def test_a_model_asks_for_the_size_of_pixels():
+    with pytest.raises(DataError, match=r"pixels of unknown size.*State pixel_mm"):
+        run(replace(picture(), geometry=Pixels()), "regress")
 
 
 def test_a_picture_on_beams_and_oblong_pixels_are_refused():
