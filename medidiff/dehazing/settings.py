@@ -107,7 +107,7 @@ class ClassicalSettings(Settings):
 class DehazeSettings(Settings):
     """What `medidiff dehaze` does with one recording."""
 
-    methods: tuple[Method, ...] = Field(("regress", "split_gibbs"), min_length=1, description="one result for each of these")
+    methods: tuple[Method, ...] = Field(("regress",), min_length=1, description="one result for each of these")
     joint: str | None = Field("models/echo-priors", description="folder of the priors of tissue and haze")
     regress: str | None = Field("models/echo-regress", description="folder of the regression")
     conditional: str | None = Field(None, description="folder of the conditional diffusion model")
