@@ -116,13 +116,13 @@ def panels_figure(shown: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     figure = Figure(figsize=size, facecolor=figures.BACKGROUND, layout="constrained")
     axes = figure.subplots(len(shown), len(columns), squeeze=False)
     reach = max((np.abs(panels["difference"]).max() for panels in shown.values() if "difference" in panels), default=1) or 1
+    for name, ax in zip(columns, axes[0]):
+        ax.set_title(_PANELS[name], color=figures.INK, fontsize=10, loc="left")
     for line, (method, panels) in zip(axes, shown.items()):
         for ax, name in zip(line, columns):
             ax.set_xticks([])
             ax.set_yticks([])
             ax.set_facecolor("black")
-            if line is axes[0]:
-                ax.set_title(_PANELS[name], color=figures.INK, fontsize=10, loc="left")
             if name in panels:
                 limits = (-reach, reach, "RdBu_r") if name == "difference" else (0, 255, "gray")
                 ax.imshow(panels[name], vmin=limits[0], vmax=limits[1], cmap=limits[2], interpolation="nearest")

@@ -77,3 +77,30 @@ def test_a_method_gets_only_the_settings_that_it_reads():
     assert tv.prior is None and nadds.prior == dds.prior == auto.prior == "p"
     assert (tv.nadds.steps, nadds.nadds.steps, dds.nadds.steps, auto.nadds.steps) == (50, 7, 50, 7)
     assert not plan.has_samples(config, study, "tv") and plan.has_samples(config, study, "nadds")
+
+
+def test_a_generated_scan_and_a_clip_are_dehazed_by_the_methods_of_their_domain():
+    studies = {"echoes": {"E": {"frames": 2}}, "recordings": {"P": {"path": "pydicom-echocardiogram"}}}
+    section = {"signal": {"methods": ["wiener", "svd"]}, "image": {"methods": ["regress"]}}
+    config = load({"studies": studies, "dehaze": section})
+    steps = [(job.step, job.study, job.method) for job in plan.jobs(config, plan.studies_of(config))]
+    assert [method for step, study, method in steps if (step, study) == ("dehaze", "E")] == ["wiener", "svd"]
+    assert ("phantom", "E", "") in steps and ("score", "P", "regress") in steps and ("phantom", "P", "") not in steps
+
+
+def test_a_method_of_dehazing_reads_its_own_section_and_model_alone():
+    study = Study("E", "us", "a.hdf5")
+    plain, changed = (
+        load({"studies": {"echoes": {"E": {}}}, "dehaze": {"signal": {"split_gibbs": {"levels": levels}}}}) for levels in (20, 5)
+    )
+    regress, joint = plan.dehaze_settings(plain, study, "regress"), plan.dehaze_settings(plain, study, "split_gibbs")
+    assert regress == plan.dehaze_settings(changed, study, "regress") and joint != plan.dehaze_settings(
+        changed, study, "split_gibbs"
+    )
+    assert (regress.joint, joint.regress) == (None, None) and regress.seed == joint.seed
+
+
+def test_frames_that_are_files_of_their_own_become_one_clip():
+    config = load({"studies": {"echoes": {"E": {}}}})
+    assert plan.recording_facts(config, Study("A", "us", "d/patient-1-4C-frame-1.mha")).clip
+    assert not plan.recording_facts(config, Study("B", "us", "d/loop.dcm")).clip
