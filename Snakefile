@@ -17,6 +17,7 @@ include: "workflow/rules/chromatograph.smk"
 include: "workflow/rules/acquire.smk"
 include: "workflow/rules/reconstruct.smk"
 include: "workflow/rules/dehaze.smk"
+include: "workflow/rules/operate.smk"
 include: "workflow/rules/report.smk"
 
 

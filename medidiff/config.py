@@ -15,6 +15,7 @@ from medidiff.dehazing.bmode_settings import DehazeSections
 from medidiff.errors import ConfigError
 from medidiff.io.settings import ConvertSettings
 from medidiff.io.ultrasound.settings import RecordingSource
+from medidiff.operators.study_settings import OperatorStudy
 from medidiff.phantoms.recording_settings import EchoPhantom
 from medidiff.phantoms.settings import PetCtPhantom
 from medidiff.phantoms.trace_settings import ChromatogramPhantom
@@ -35,17 +36,18 @@ class StudySource(Settings):
     programmes: tuple[str, ...] = Field((), description="of `elute.programmes`, those whose published times are all there is")
     scans: dict[str, ScanSettings] = Field({}, description="simulated CT and MR scans by name")
     measurements: dict[str, RawScan] = Field({}, description="raw data of CT and MRI by name")
+    systems: dict[str, OperatorStudy] = Field({}, description="systems of equations by name")
     echoes: dict[str, EchoPhantom] = Field({}, description="generated ultrasound scans by name")
     recordings: dict[str, RecordingSource] = Field({}, description="ultrasound recordings by name")
 
     @model_validator(mode="after")
     def _exactly_one(self):
-        named = [*self.phantoms, *self.chromatograms, *self.programmes, *self.scans, *self.measurements]
+        named = [*self.phantoms, *self.chromatograms, *self.programmes, *self.scans, *self.measurements, *self.systems]
         named += [*self.echoes, *self.recordings]
         if bool(self.table) == bool(self.dataset or named):
             raise ValueError(
                 "give exactly one of `table` and the others: `dataset`, `phantoms`, `chromatograms`, `programmes`, `scans`, "
-                "`measurements`, `echoes`, `recordings`, which go together"
+                "`measurements`, `systems`, `echoes`, `recordings`, which go together"
             )
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise ValueError(f"{', '.join(twice)} is named twice among the studies; names must differ")

@@ -12,12 +12,14 @@ from medidiff.datasets import locate
 from medidiff.dehazing.settings import NEED_MODEL, DehazeSettings
 from medidiff.errors import ConfigError
 from medidiff.io.ultrasound.settings import PACKAGED, RecordingFacts, RecordingSource
+from medidiff.operators.settings import OperateSettings
+from medidiff.operators.study_settings import OperatorStudy
 from medidiff.phantoms.recording_settings import FILE as SCAN_FILE
 from medidiff.reconstruction.settings import NEED_PRIOR, ReconstructSettings
 from medidiff.segmentation.settings import NETWORKS
 from medidiff.studies import Study, read_studies
 
-PIPELINES = ("petct", "lc", "ct", "mr", "us")  # kinds of study that have one
+PIPELINES = ("petct", "lc", "pde", "ct", "mr", "us")  # kinds of study that have one
 DEFAULTS = ReconstructSettings()
 SECTIONS = {"fbp", "iterative", "tv", "nadds", "dds", "mbir", "reddiff", "heldout"}
 IN_SLABS = {"fbp", "sirt", "cgls", "tv", "nadds"}  # methods of CT that can work on a few slices at a time
@@ -68,6 +70,7 @@ def studies_of(config: Config) -> dict[str, Study]:
     found += [Study(name, "lc", "") for name in source.programmes]
     found += [_scan(name, scan) for name, scan in source.scans.items()]
     found += [_raw(name, raw) for name, raw in source.measurements.items()]
+    found += [Study(name, "pde", "") for name in source.systems]
     found += [Study(name, "us", str(results / name / "phantom" / SCAN_FILE), truth=INSIDE) for name in source.echoes]
     found += [_recording(name, recording) for name, recording in source.recordings.items()]
     names = [study.study for study in found]
@@ -85,6 +88,8 @@ def why_not(study: Study) -> str:
     """Why a study that is in order has no pipeline; empty where it has one."""
     if study.kind not in PIPELINES:
         return f"no pipeline for the kind {study.kind}"
+    if study.kind == "pde" and study.path:
+        return "trajectories in a table have no model to simulate them: name the system in `studies.systems`"
     is_raw = study.more.get("format") or study.path.endswith(MEASUREMENTS)
     if study.kind in ("ct", "mr") and not is_raw:
         return "an image, not a measurement: name its `format` in the table, or simulate a scan of it with `studies.scans`"
@@ -152,6 +157,12 @@ def recording_facts(config: Config, study: Study) -> RecordingFacts:
     return RecordingFacts(**source.model_dump(include=set(RecordingFacts.model_fields)))
 
 
+def operate_settings(config: Config, name: str) -> OperateSettings:
+    """The settings of a system's operator, its seed made of that of the run and of the study's name."""
+    section = config.studies.systems[name].operate
+    return section.model_copy(update={"seed": zlib.crc32(f"{config.seed} {name} {section.seed}".encode()) % 2**31})
+
+
 def slab_of(config: Config, study: Study, method: str) -> int:
     """Slices that a method holds in memory at once; 0 for all."""
     return config.reconstruct.slab if study.kind == "ct" and method in IN_SLABS else 0
@@ -178,6 +189,8 @@ def _jobs_of(config: Config, name: str, study: Study) -> Iterator[Job]:
         for method in section.methods:
             for step in ("dehaze", "cine", "score"):
                 yield job(step, f"{step}/{method}.json", method)
+    elif study.kind == "pde":
+        yield from _system_jobs(config.studies.systems[name], job)
     elif study.kind in ("ct", "mr"):
         yield from _reconstruction_jobs(config, study, job)
     else:
@@ -197,6 +210,11 @@ def _petct_jobs(config: Config, study: Study, job: Callable[..., Job]) -> Iterat
             yield job("maps", f"segment/{method}.maps.json", method)
         if study.truth:
             yield job("evaluate", f"evaluate/{method}.json", method)
+
+
+def _system_jobs(study: OperatorStudy, job: Callable[..., Job]) -> Iterator[Job]:
+    steps = {"trajectories": True, "operate": True, "super-resolve": study.operate.doublings, "control": study.controlled}
+    yield from (job(step, f"{step}/{step}.json") for step, is_wanted in steps.items() if is_wanted)
 
 
 def _reconstruction_jobs(config: Config, study: Study, job: Callable[..., Job]) -> Iterator[Job]:

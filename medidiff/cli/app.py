@@ -9,6 +9,7 @@ from medidiff.cli import (
     data,
     dehazing,
     inspect,
+    operators,
     pages,
     phantom,
     reconstruction,
@@ -60,6 +61,10 @@ app.command(rich_help_panel=STEPS)(reconstruction.calibrate)
 app.command(rich_help_panel=STEPS)(dehazing.dehaze)
 app.command(rich_help_panel=STEPS)(dehazing.cine)
 app.command(rich_help_panel=STEPS)(dehazing.score)
+app.command(rich_help_panel=STEPS)(operators.trajectories)
+app.command(rich_help_panel=STEPS)(operators.operate)
+app.command(rich_help_panel=STEPS)(operators.super_resolve)
+app.command(rich_help_panel=STEPS)(operators.control)
 app.command(rich_help_panel=STEPS)(pages.page)
 app.command(rich_help_panel=STEPS)(pages.index)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from medidiff.io.atomic import write_text
 from medidiff.report.chromatogram import summary_of
 from medidiff.report.dehazing import FIGURES, is_dehazing
+from medidiff.report.operators import system_summary
 from medidiff.report.reconstruction import QUALITY, TRUST, is_reconstruction
 from medidiff.report.rendering import render_with_script
 from medidiff.report.study import STATES, Journals, Study, find_journals, read_study
@@ -37,7 +38,7 @@ def write_index(
     hazy = [study for study in known if is_dehazing(study)]
     methods = sorted({method for study in known if study not in [*scans, *hazy] for method in study.methods})
     measures = {(study.name, method): study.measures(method) for study in known for method in study.methods}
-    traces = {study.name: numbers for study in known if (numbers := summary_of(study))}
+    traces = {study.name: numbers for study in known if (numbers := summary_of(study) or system_summary(study))}
     measures |= {(name, ""): numbers for name, numbers in traces.items()}
     write_text(table, _table(known, measures))
     summary, columns = _summary(methods, measures)

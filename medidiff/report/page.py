@@ -14,6 +14,7 @@ from medidiff.report.chromatogram import is_chromatogram, write_chromatogram_pag
 from medidiff.report.dehazing import is_dehazing, write_dehazing_page
 from medidiff.report.doubt import doubt_figure, read_doubt, verdicts
 from medidiff.report.history import attempts_of, steps_of
+from medidiff.report.operators import is_system, write_system_page
 from medidiff.report.reconstruction import is_reconstruction, write_reconstruction_page
 from medidiff.report.rendering import render
 from medidiff.report.scene import TRUTH, Scene, cubic_grid, read_scene
@@ -38,6 +39,8 @@ def write_study_page(results: Path, logs: Path, name: str, out: Path, *, rejecte
     study = read_study(results, find_journals(logs), name, rejected=rejected)
     if is_chromatogram(study):
         return write_chromatogram_page(study, out)
+    if is_system(study):
+        return write_system_page(study, out)
     if is_reconstruction(study):
         return write_reconstruction_page(study, out)
     if is_dehazing(study):

@@ -14,8 +14,9 @@ from medidiff.record import read_record
 # in the order of the workflow
 STEPS = ("phantom", "convert", "truth", "segment", "export", "maps", "evaluate", "chromatograph", "elute")
 STEPS += ("simulate", "acquire", "reference", "reconstruct", "series", "compare", "dehaze", "cine", "score")
+STEPS += ("trajectories", "operate", "super-resolve", "control")
 ROOMS = tuple(step for step in STEPS if step not in ("phantom", "truth", "export", "maps"))  # folders that hold records
-RESULTS = ("segment", "chromatograph", "elute", "reconstruct", "dehaze")  # steps whose record makes a study done
+RESULTS = ("segment", "chromatograph", "elute", "operate", "reconstruct", "dehaze")  # steps whose record makes a study done
 STATES = ("failed", "unfinished", "waiting", "rejected", "done")
 VOLUMES = {"CT": "convert/ct.nii.gz", "PET": "convert/pet.nii.gz"}
 TRUTHS = {"CT": "convert/truth_ct.nii.gz", "PET": "convert/truth_pet.nii.gz"}

@@ -14,6 +14,7 @@ from medidiff.errors import ConfigError
 from medidiff.io.atomic import write_text
 from medidiff.io.settings import RESULT_VERSION as CONVERT_VERSION
 from medidiff.phantoms.recording_settings import RESULT_VERSION as ECHO_VERSION
+from medidiff.operators.settings import RESULT_VERSION as OPERATE_VERSION
 from medidiff.phantoms.settings import RESULT_VERSION as PATIENT_VERSION
 from medidiff.phantoms.trace_settings import RESULT_VERSION as TRACE_VERSION
 from medidiff.reconstruction.settings import RESULT_VERSION as RECONSTRUCT_VERSION
@@ -36,6 +37,9 @@ STUDIES = plan.usable(ALL_STUDIES)
 
 # steps watch this process: when it is killed, they end instead of writing on as orphans
 supervise()
+
+
+NETWORKS = "|".join(plan.NETWORKS)  # methods with maps of probability and doubt
 
 
 wildcard_constraints:
@@ -110,7 +114,11 @@ def dehaze_model(wildcards):
     """The files of the model, where the method uses one."""
     chosen = plan.dehaze_settings(CONFIG, STUDIES[wildcards.study], wildcards.method)
     folder = chosen.joint or chosen.regress or chosen.conditional
-    return [f"{folder}/{name}" for name in ("card.json", "model.safetensors")] if folder else []
+    return (
+        [f"{folder}/{name}" for name in ("card.json", "model.safetensors")]
+        if folder
+        else []
+    )
 
 
 def measured_of(wildcards):
@@ -222,6 +230,20 @@ def window_of(wildcards):
     return getattr(CONFIG.reconstruct, kind_of(wildcards)).window_hu
 
 
+def system_study(wildcards):
+    return CONFIG.studies.systems[wildcards.study]
+
+
+def operate_of(wildcards):
+    return plan.operate_settings(CONFIG, wildcards.study).model_dump_json()
+
+
+def operator_of(wildcards):
+    """The files of a system's operator."""
+    folder = system_study(wildcards).operate.model
+    return [f"{folder}/{name}" for name in ("card.json", "model.safetensors")]
+
+
 def results_of(step):
     """The records of one step over the methods of a study, or nothing where the study cannot have them."""
 
@@ -243,6 +265,23 @@ def logs_folder(wildcards):
 def settings_of(wildcards):
     """The part of the section that the method reads, so that a change reruns no other method."""
     return CONFIG.segment.model_dump_json(include={"grid", wildcards.method})
+
+
+def network_settings_of(wildcards):
+    """The part of the section that a network reads, so that a change reruns no other method."""
+    read = {"grid", "threshold", "windows", "watershed", wildcards.method}
+    return CONFIG.segment.model_dump_json(include=read)
+
+
+def model_of(wildcards):
+    folder = getattr(CONFIG.segment, wildcards.method).model
+    return [f"{folder}/{name}" for name in ("card.json", "model.safetensors")]
+
+
+def memory_of_network(wildcards, input, attempt):
+    """MB: volumes above segment.windows.max_memory_gb go to disk; program, weights and input come on top."""
+    budget = 1000 * CONFIG.segment.windows.max_memory_gb
+    return int(max(budget + 1000, 6 * input.size_mb)) * attempt
 
 
 def records(wildcards):
