@@ -1,6 +1,6 @@
 """What operators are worth: against references at equal time, against the own solver, as controllers, and as ensembles.
 
-    python -m benchmarks.operators [--only methods solver control ensemble wavelets cells] [--systems burgers shock] [--seconds 60]
+    python -m benchmarks.operators [--only methods solver control ensemble wavelets cells] [--systems burgers] [--seconds 60]
 
 Needs the shipped operators, and makes their trajectories where `--data` does not hold them. neuraloperator, ptwt and
 pytorch_wavelets are peers; a missing FNO is a row that says so. Times are the processor's. Writes results/operators.json.
