@@ -1,46 +1,36 @@
-"""What sampling masks costs beside MONAI's inferers around the same network, and what more steps are worth.
+"""What sampling masks costs beside MONAI's inferers around the same network, how good masks are, and what doubt is worth.
 
-    python -m benchmarks.segmentation [--quick] [--only speed steps]
+    python -m benchmarks.segmentation [--quick] [--only speed methods doubt looks reference]
 
-`steps` needs the trained models of `models/` and the validation patients in the folder that MEDIDIFF_MIRROR names.
-Writes results/segmentation.json.
+All but `speed` need the validation patients in the folder that MEDIDIFF_MIRROR names; `reference` trains for half an hour, and
+keeps its checkpoints. Writes results/segmentation.json.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmarks.record import Row, interleaved, kept, line, version, write
+from benchmarks.segmentation_quality import doubt, looks, methods
+from benchmarks.segmentation_reference import reference
 from medidiff.diffusion.networks.unet import UNet, UNetShape
 from medidiff.diffusion.noise import Noise
-from medidiff.io.nifti import read_nifti
-from medidiff.io.prior_files import read_prior
-from medidiff.io.resample import resample_to
 from medidiff.io.slab_file import SlabArray
-from medidiff.metrics.overlap import dice
 from medidiff.segmentation.denoiser import MaskDenoiser, level_grid
-from medidiff.segmentation.inference import Found, find_by_ensemble
-from medidiff.segmentation.model import assemble_model
-from medidiff.segmentation.settings import DiffusionSettings, SegmentSettings
 from medidiff.segmentation.sliding import Look, Scene, sample_jointly
 from medidiff.segmentation.windows import Windows
 
 PACKAGES = ("torch", "monai", "numpy")
 SHAPE = UNetShape(dims=3, channels=1, condition=2, width=32, multipliers=(1, 2, 3), stem=2)  # 2.3 million parameters
-VALIDATION = tuple(f"STS_{number:03}" for number in (4, 11, 19, 26, 34, 41, 49))
-MODEL = "models/petct-sarcoma"
 OVERLAP = 0.25
 
 
 def speed(quick: bool) -> Iterator[Row]:
     """One mask of a volume of several windows, ours against MONAI's sampler in a sliding window, equal windows and looks."""
-    side, roi, steps = (24, 16, 2) if quick else (96, 64, 10)
+    side, roi, steps = (24, 16, 2) if quick else (72, 48, 5)
     network = UNet(SHAPE, seed=0).eval()
     volume = torch.rand(1, 2, side, side, side, generator=torch.Generator().manual_seed(0)) * 1.8 - 0.9
     runs = {"ours": lambda: ours(network, volume, roi, steps), "monai": lambda: monai(network, volume, roi, steps)}
@@ -95,39 +85,7 @@ def monai(network: nn.Module, volume: Tensor, roi: int, steps: int) -> None:
     SlidingWindowInferer((roi,) * 3, overlap=OVERLAP, mode="gaussian")(volume, one_window)
 
 
-def steps(quick: bool) -> Iterator[Row]:
-    """Mean Dice over the validation patients against the looks per mask; one look is the one-step answer."""
-    mirror = os.environ.get("MEDIDIFF_MIRROR")
-    if not mirror:
-        yield Row("dice", "validation patients", note="no MEDIDIFF_MIRROR: not measured")
-        return
-    names = VALIDATION[:1] if quick else VALIDATION
-    for count in (2, 5) if quick else (2, 5, 10, 20, 50):
-        scores = np.array([scored(Path(mirror) / "petct_sts/nifti" / name, count) for name in names])
-        if count == 2:
-            yield row(scores[:, 1], "1 look", len(names))
-        yield row(scores[:, 0], f"{count} looks, mean of 5 masks", len(names))
-
-
-def row(scores: np.ndarray, case: str, count: int) -> Row:
-    """The mean with its bootstrap interval over patients."""
-    draws = np.random.default_rng(0).choice(scores, (10_000, count)).mean(1)
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return Row("dice", f"{count} unseen patients, PET grid, {case}", float(scores.mean()), note=f"95 % {low:.3f} to {high:.3f}")
-
-
-def scored(folder: Path, count: int) -> tuple[float, float]:
-    """Dice of the ensemble and of its one-step answer, without the switch between them."""
-    ct, pet, truth = (read_nifti(folder / f"{name}.nii.gz") for name in ("ct", "pet_suv", "gtv_pet"))
-    model = assemble_model(read_prior(MODEL), kind="diffusion")
-    settings = SegmentSettings(diffusion=DiffusionSettings(steps=count, trusted_gap=1e9))
-    found: Found = find_by_ensemble(ct, pet, model, settings, study=folder.name)
-    ensemble = resample_to(found.probability, pet.grid, fill=0.0).array >= settings.threshold
-    one_step = found.maps["one_step"].array >= settings.threshold
-    return tuple(dice(mask, truth.array > 0) for mask in (ensemble, one_step))
-
-
-PARTS = {"speed": speed, "steps": steps}
+PARTS = {"speed": speed, "methods": methods, "doubt": doubt, "looks": looks, "reference": reference}
 
 
 def main() -> None:

@@ -43,15 +43,14 @@ def model(kind: str) -> MaskModel:
 
 
 def networks(name: str) -> Answers:
-    """unet and ensemble, probabilities; maps of doubt; volumes of the drawn masks, ml."""
+    """unet, ensemble and one_step, probabilities; volume_gap, of the ensemble from the one-step answer."""
 
     def make(ct: Volume, pet: Volume) -> Answers:
         settings = SegmentSettings(diffusion=DiffusionSettings(trusted_gap=1e9))  # the ensemble even where it has drifted
         plain = find_by_unet(ct, pet, model("unet"), settings)
         drawn = find_by_ensemble(ct, pet, model("diffusion"), settings, study=name)
-        numbers = {key: np.array(drawn.numbers[key]) for key in ("volume_gap", "volume_low_ml", "volume_high_ml")}
-        strange = {"baseline_dice": np.array(drawn.baseline_dice)}
-        return {"unet": on(plain, pet), "ensemble": on(drawn, pet), **_maps(drawn), **numbers, **strange}
+        gap = np.array(drawn.numbers["volume_gap"])
+        return {"unet": on(plain, pet), "ensemble": on(drawn, pet), "one_step": drawn.maps["one_step"].array, "volume_gap": gap}
 
     return _kept(f"{name}.networks.npz", name, make)
 
@@ -69,10 +68,6 @@ def by_looks(name: str, looks: int) -> Answers:
 def on(found: Found, pet: Volume) -> np.ndarray:
     """The probability on the grid of the PET."""
     return resample_to(found.probability, pet.grid, fill=0.0).array
-
-
-def _maps(found: Found) -> Answers:
-    return {name: one.array for name, one in found.maps.items()}
 
 
 def _kept(file: str, name: str, make: Callable[[Volume, Volume], Answers]) -> Answers:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from medidiff.settings import Settings
 
-RESULT_VERSION = 1  # raise when a method gives other voxels or numbers for the same input
+RESULT_VERSION = 2  # raise when a method gives other voxels or numbers for the same input
 
 NETWORKS = ("unet", "diffusion")  # methods with maps of probability and doubt, and a traffic light
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import medidiff
-from medidiff.diffusion.checkpoint import read_tensors
+from medidiff.diffusion.checkpoint import read_tensors, weights_hash
 from medidiff.io.prior_files import read_prior
 from medidiff.segmentation.denoiser import MaskDenoiser
 from medidiff.segmentation.model import MaskCard, pack_model
@@ -57,14 +57,14 @@ def pack_mask(file: MaskFile, prepared: PreparedMask, trained: Trained, *, histo
 
     history   what happened to the run that its settings do not tell
     """
-    settings, data = file.mask, prepared.data
+    settings, data, weights = file.mask, prepared.data, prepared.run.network.state_dict()
     card = MaskCard(
         name=file.name,
         title=file.title,
         kind=settings.kind,
         network=asdict(shape_of(settings)),
         conditioning=settings.input.model_dump(),
-        weights_sha256="",
+        weights_sha256=weights_hash(weights),
         neighbours=settings.network.neighbours,
         patch=(settings.patch,) * 3,
         single_lesion=settings.patients.single_lesion,
@@ -80,7 +80,7 @@ def pack_mask(file: MaskFile, prepared: PreparedMask, trained: Trained, *, histo
         not_for=file.not_for,
         familiar=familiar(data.train, settings.input.modalities),
     )
-    return {**pack_model(card, prepared.run.network.state_dict()), "README.md": mask_page(card).encode()}
+    return {**pack_model(card, weights), "README.md": mask_page(card).encode()}
 
 
 def _drawn(patches: Patches) -> dict[str, Tensor]:

@@ -90,6 +90,7 @@ def test_a_plain_model_and_a_diffusion_model_that_starts_from_it_are_trained_and
     model = assemble_model(read_prior(patients / "unet"), kind="unet")
     assert model.card.split == {"train": ["STS_001", "STS_002"], "validation": ["STS_004"]}
     assert model.card.single_lesion and model.card.steps == 3
+    assert model.card.weights_sha256 in files["README.md"].decode()
     assert set(model.card.familiar) == {f"{name} {kind}" for name in ("ct", "pet") for kind in ("mean", "spread", "top")}
     assert all(low <= high for low, high in model.card.familiar.values())
     page = files["README.md"].decode()
