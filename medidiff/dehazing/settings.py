@@ -52,7 +52,7 @@ class SplitGibbsSettings(Settings):
 
     levels: int = Field(20, ge=2, le=1000, description="noise levels, 2 to 1000")
     repeats: int = Field(6, ge=1, le=100, description="rounds on each level, two denoised images each, 1 to 100")
-    sigma_max: float = Field(3.0, gt=0, le=100, description="first noise level, companded units, above 0 to 100")
+    sigma_max: float = Field(1.0, gt=0, le=100, description="first noise level, companded units, above 0 to 100")
     sigma_min: float = Field(0.02, gt=0, le=10, description="last noise level, companded units, above 0 to 10")
     eta: Share = Field(1.0, description="fresh noise along the constraint: 1 samples the posterior, 0 gives a point")
     samples: int = Field(2, ge=1, le=64, description="independent samples whose mean is the result, 1 to 64")
