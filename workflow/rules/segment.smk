@@ -1,24 +1,4 @@
 # Masks, probabilities and doubt, and their way back to DICOM on the grid of the source series.
-NETWORKS = "|".join(plan.NETWORKS)
-
-
-def network_settings_of(wildcards):
-    """The part of the section that a network reads, so that a change reruns no other method."""
-    read = {"grid", "threshold", "windows", "watershed", wildcards.method}
-    return CONFIG.segment.model_dump_json(include=read)
-
-
-def model_of(wildcards):
-    folder = getattr(CONFIG.segment, wildcards.method).model
-    return [f"{folder}/{name}" for name in ("card.json", "model.safetensors")]
-
-
-def memory_of_network(wildcards, input, attempt):
-    """MB: volumes above segment.windows.max_memory_gb go to disk; program, weights and input come on top."""
-    budget = 1000 * CONFIG.segment.windows.max_memory_gb
-    return int(max(budget + 1000, 6 * input.size_mb)) * attempt
-
-
 rule segment:
     input:
         ct="<results>/{study}/convert/ct.nii.gz",
