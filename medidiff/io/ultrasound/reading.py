@@ -34,11 +34,6 @@ def read_recording(path: Path, facts: RecordingFacts | None = None) -> tuple[Rec
     return checked(found, name=path.name), said
 
 
-def is_picture(path: str) -> bool:
-    """Whether a file's name says that it holds grey levels, so that the image track is needed."""
-    return Path(path).suffix.lower() in (".dcm", ".mha", "")
-
-
 def _read(path: Path, facts: RecordingFacts | None) -> tuple[Recording, tuple[str, ...]]:
     suffix = path.suffix.lower()
     if suffix == ".raw":
