@@ -1,1 +1,1 @@
-"""One-dimensional convection, diffusion and reaction by finite volumes, with mass balances that are always kept."""
+"""Solvers of partial differential equations: transport, Burgers, compressible and incompressible flow, each beside its oracle."""

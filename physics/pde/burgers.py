@@ -62,7 +62,7 @@ def burgers(
         forcing = partial(_forcing, force_at, frame, boundary, u0)
         v = replayed(partial(_substeps, steppers[key], forcing, start, (end - start) / count, count), v)
         u = torch.fft.irfft(v, n=points)[..., :cells]
-        check_growth(u, size + push, time=end, advice=partial(_advice, float(nu.min()), cells))
+        check_growth(u, size + push, time=end, advice=partial(_advice, float(nu.detach().min()), cells))
         frames.append(u)
         size = _size(u)
     return torch.stack(frames, dim=2)
@@ -113,7 +113,7 @@ def burgers_fv(
     frames, size = [], _size(u0)
     for u, (frame, (start, end)) in zip(march_frames(u0, edges, slope=slope, limit=limit), enumerate(pairwise(edges))):
         push = (end - start) * _largest_force(force_at, frame, start, end)
-        check_growth(u, size + push, time=end, advice=partial(_advice, float(nu.min()), u0.shape[-1]))
+        check_growth(u, size + push, time=end, advice=partial(_advice, float(nu.detach().min()), u0.shape[-1]))
         frames.append(u)
         size = _size(u)
     return torch.stack(frames, dim=2)
@@ -166,7 +166,7 @@ def _check_medium(viscosity: Tensor, boundary: str, *, is_inviscid_allowed: bool
     """Raises ValueError for viscosities or boundaries that a solver cannot treat."""
     if boundary not in GHOST_CELLS:
         raise ValueError(f"boundary {boundary!r} is not known; choose from {', '.join(GHOST_CELLS)}.")
-    lowest = float(viscosity.min())
+    lowest = float(viscosity.detach().min())
     if not (lowest >= 0 if is_inviscid_allowed else lowest > 0):
         advice = "at least 0" if is_inviscid_allowed else "above 0; take burgers_fv for inviscid flow"
         raise ValueError(f"viscosity is {lowest:g}; expected {advice}.")
