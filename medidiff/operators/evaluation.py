@@ -59,7 +59,7 @@ def evaluate(model: Operator, test: Solved, *, system: SystemSettings, settings:
         arrays |= {"ensemble mean": drawn.mean, "spread": drawn.spread}
         numbers["ensemble"] = _ensemble(drawn.states.numpy(), drawn.spread.numpy(), truth.numpy())
     cells, solver = truth.shape[-1], classical_solver(system)
-    for size in _sizes(cells, factor):
+    for size in _sizes(cells, factor, system.solver_cells):
         given = coarser(test.problem, cells * factor // size)
         states, spent = _timed(lambda given=given: solver(given), len(test))
         arrays[f"solver, {size} cells"], seconds[f"solver, {size} cells"] = _on_grid(states, cells).to(truth), spent
@@ -157,9 +157,9 @@ def factor_of(model: Operator, test: Solved) -> int:
     return cells // own
 
 
-def _sizes(cells: int, factor: int) -> list[int]:
-    """Grids of the classical solver: half, the same, and what the test has beyond."""
-    return [cells // 2, cells, *([cells * 2] if factor > 1 else [])]
+def _sizes(cells: int, factor: int, truth_cells: int) -> list[int]:
+    """Grids of the classical solver: half, the same, and the double where the test has it and was not solved on it."""
+    return [cells // 2, cells, *([2 * cells] if factor > 1 and 2 * cells < truth_cells else [])]
 
 
 def _on_grid(states: Tensor, cells: int) -> Tensor:
