@@ -185,7 +185,7 @@ def speed(bench: Bench) -> Iterator[Row]:
         results = [result for result in results if "failed" not in result]
         if not results:
             continue
-        seconds = float(np.median([result["seconds"] for result in results])) / SLICES
+        seconds = float(np.median([result["seconds"] for result in results])) / SLICES[source]
         note = f"{mean(results, 'calls'):.0f} network calls per slice, {mean(results, 'psnr'):.1f} dB"
         yield Row("seconds_per_slice", f"{source}, {case}, {method}, {torch.get_num_threads()} thread", seconds, "s", note=note)
 

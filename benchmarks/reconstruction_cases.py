@@ -16,7 +16,8 @@ from medidiff.io.volume import Volume
 from medidiff.phantoms.chest import ChestPhantom, make_chest
 from medidiff.reconstruction.lesion_test import Pair
 
-MATRIX, SLICES = 64, 8
+MATRIX = 64
+SLICES = {"phantom": 32, "real": 8}
 NODULES = tuple(range(700_001, 700_017))  # seeds of the chests that test whether lesions survive
 WINDOW_HU = (-1000.0, 1000.0)
 TISSUE_HU = -300.0
@@ -71,7 +72,9 @@ class Study:
     def measure(self, case: str) -> tuple[Projections, np.ndarray]:
         """The measurement, and the truth (slice, row, column) in HU on the grid to reconstruct."""
         if self.source == "phantom":
-            measurement, truth = simulate(ScanSettings(source="chest", seed=self.number, ct=CASES[case]))
+            measurement, truth = simulate(
+                ScanSettings(source="chest", seed=self.number, slices=SLICES["phantom"], ct=CASES[case])
+            )
         else:
             measurement, truth = self._measure_patient(CASES[case])
         return measurement, truth.array.transpose(2, 1, 0)
@@ -81,7 +84,7 @@ class Study:
         crop, pixel_mm, slice_mm = read_patient(self.number)
         fine = crop.repeat(FINE, axis=1).repeat(FINE, axis=2).transpose(2, 1, 0)
         affine = np.diag([-pixel_mm / FINE, -pixel_mm / FINE, slice_mm, 1.0])  # rows from front to back
-        grid = {"matrix": MATRIX, "pixel_mm": pixel_mm, "slices": SLICES, "slice_mm": slice_mm}
+        grid = {"matrix": MATRIX, "pixel_mm": pixel_mm, "slices": SLICES["real"], "slice_mm": slice_mm}
         scan = ScanSettings(source=f"pt_{self.number}", dataset="ct-openkbp", seed=self.number, ct=ct, **grid)
         return measure_ct(Volume(np.ascontiguousarray(fine), affine), scan)
 
@@ -94,17 +97,17 @@ class LesionStudy:
 
     def pair(self) -> Pair:
         """Both on the fine grid on which they are measured, (slice, fine row, fine column)."""
-        chest = make_chest(ChestPhantom(seed=self.number, lesions=1, slices=SLICES, rows=MATRIX, columns=MATRIX))
+        chest = make_chest(ChestPhantom(seed=self.number, lesions=1, slices=SLICES["phantom"], rows=MATRIX, columns=MATRIX))
         mask = chest.lesion_mask(0)
         change = (chest.hounsfield() - chest.without_lesions().hounsfield())[mask].mean()
         present, absent = (one.hounsfield(FINE) for one in (chest, chest.without_lesions()))
-        thick = [values.reshape(SLICES, FINE, *values.shape[1:]).mean(axis=1) for values in (present, absent)]
+        thick = [values.reshape(SLICES["phantom"], FINE, *values.shape[1:]).mean(axis=1) for values in (present, absent)]
         return Pair(*thick, mask, float(change), self.number)
 
     def measure(self, fine: np.ndarray, case: str, seed: int) -> Projections:
         """One of the two, with the noise of a seed."""
         affine = np.diag([6.0 / FINE, 6.0 / FINE, 6.0, 1.0])
-        scan = ScanSettings(source="chest", seed=seed, matrix=MATRIX, slices=SLICES, ct=CASES[case])
+        scan = ScanSettings(source="chest", seed=seed, matrix=MATRIX, slices=SLICES["phantom"], ct=CASES[case])
         return measure_ct(Volume(np.ascontiguousarray(fine.transpose(2, 1, 0)), affine), scan)[0]
 
 
@@ -117,11 +120,12 @@ def read_patient(number: int) -> tuple[np.ndarray, float, float]:
     volume = read_nifti(path)
     hu = volume.array.transpose(2, 0, 1).astype(np.float32)  # this data set stores rows first
     tissue = hu > TISSUE_HU
-    areas = np.convolve(tissue.sum(axis=(1, 2)), np.ones(SLICES), mode="valid")
+    count = SLICES["real"]
+    areas = np.convolve(tissue.sum(axis=(1, 2)), np.ones(count), mode="valid")
     lowest = int(areas.argmax())  # elsewhere this data set blanks whole slices but for the spine
-    inside = [np.flatnonzero(tissue[lowest : lowest + SLICES].any(axis=axis)) for axis in ((0, 2), (0, 1))]
+    inside = [np.flatnonzero(tissue[lowest : lowest + count].any(axis=axis)) for axis in ((0, 2), (0, 1))]
     top, left = (round((box[0] + box[-1] + 1 - MATRIX) / 2) + MATRIX for box in inside)
-    padded = np.pad(hu[lowest : lowest + SLICES], ((0, 0), (MATRIX, MATRIX), (MATRIX, MATRIX)), constant_values=WINDOW_HU[0])
+    padded = np.pad(hu[lowest : lowest + count], ((0, 0), (MATRIX, MATRIX), (MATRIX, MATRIX)), constant_values=WINDOW_HU[0])
     crop = padded[:, top : top + MATRIX, left : left + MATRIX]
     rows_mm, _, slices_mm = volume.grid.spacing_mm
     return crop.clip(*WINDOW_HU), float(rows_mm), float(slices_mm)
