@@ -13,11 +13,11 @@ rule trajectories:
     resources:
         mem_mb=memory_of,
     params:
-        count=lambda wildcards: system_study(wildcards).trajectories,
+        trajectory_count=lambda wildcards: system_study(wildcards).trajectories,
         settings=lambda wildcards: system_study(wildcards).generated.model_dump_json(),
         version=OPERATE_VERSION,
     shell:
-        "medidiff trajectories {output.trajectories} --count {params.count} --record {output.record}"
+        "medidiff trajectories {output.trajectories} --count {params.trajectory_count} --record {output.record}"
         " --study {wildcards.study} --settings {params.settings:q} --log {log}"
 
 
@@ -86,9 +86,9 @@ rule control:
     resources:
         mem_mb=memory_of_solver,
     params:
-        count=lambda wildcards: system_study(wildcards).controlled,
+        trajectory_count=lambda wildcards: system_study(wildcards).controlled,
         settings=operate_of,
         version=OPERATE_VERSION,
     shell:
-        "medidiff control {input.trajectories} {output.predictions} --count {params.count} --threads {threads}"
+        "medidiff control {input.trajectories} {output.predictions} --count {params.trajectory_count} --threads {threads}"
         " --record {output.record} --study {wildcards.study} --settings {params.settings:q} --log {log}"
