@@ -48,7 +48,9 @@ def test_snakefmt_would_change_nothing():
 PATIENTS = {"convert": 6, "truth": 6, "segment": 30, "segment_by_network": 6, "maps": 6, "export": 36, "evaluate": 36}
 SCANS = {"simulate": 2, "reconstruct": 6, "series": 6, "compare": 6}
 ECHOES = {"dehaze": 3, "cine": 3, "score": 3}
-DEMO = PATIENTS | SCANS | ECHOES | {"phantom": 8, "chromatograph": 1, "page": 11, "index": 1, "all": 1}
+SYSTEMS = {"trajectories": 1, "operate": 1, "super_resolve": 1}
+DEMO = PATIENTS | SCANS | ECHOES | SYSTEMS | {"phantom": 8, "chromatograph": 1, "page": 12, "index": 1, "all": 1}
+REAL_PATIENTS = {"convert": 3, "truth": 3, "segment": 15, "export": 15, "evaluate": 15}
 REAL_SCANS = {"simulate": 3, "acquire": 1, "reconstruct": 12, "series": 12, "compare": 9, "dehaze": 2, "cine": 2, "score": 2}
 
 
@@ -71,7 +73,7 @@ def test_the_real_demo_has_the_expected_jobs(tmp_path, monkeypatch):
     for name in ("crlm-ct-1004-dicom", "kspace-sigpy-larson", "us-clarius-doppler"):  # archives of the mirror
         assert run("medidiff", "data", "get", name).returncode == 0
     where = ["--config", f"pathvars={{'results': '{tmp_path}/r', 'logs': '{tmp_path}/l'}}"]
-    expected = {name: count // 2 for name, count in PATIENTS.items()} | REAL_SCANS | {"page": 8, "index": 1, "all": 1}
+    expected = REAL_PATIENTS | REAL_SCANS | {"page": 8, "index": 1, "all": 1}
     assert job_counts("--configfile", "configs/demo-real.yaml", *where) == expected
 
 
