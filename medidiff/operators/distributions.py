@@ -109,7 +109,7 @@ class Jumps:
 def draw_jumps(generator: np.random.Generator, count: int, *, is_one: bool) -> Jumps:
     """Two states of a gas in a tube from -1 to 1 m and where they meet.
 
-    is_one   one jump of all variables, velocities U(-1, 1): a Riemann problem. Else the law of PDEBench as published: every
+    is_one   one jump of all variables, velocities U(-1, 1): a Riemann problem. Else close to the law of PDEBench: every
              variable jumps at a place of its own, velocities exp(U(-0.5, 0.5)) never point to the left
 
     Densities are log-uniform in 1 to 10 kg/m^3, pressures in 10 to 100 Pa.

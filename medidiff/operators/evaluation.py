@@ -24,7 +24,7 @@ from medidiff.operators.systems import SystemSettings
 from medidiff.operators.task import ANSWER, control, simulate, super_resolve
 from physics.pde.control import BurgersControl
 
-OPTIMISER_ITERATIONS = 30  # of L-BFGS; more lower the objective by less than a hundredth
+OPTIMISER_ITERATIONS = 30  # of L-BFGS
 
 
 @dataclass(frozen=True, eq=False)
