@@ -125,5 +125,5 @@ def _extent(found: Predictions) -> tuple[float, float, float, float]:
 def _dress(figure: Figure) -> None:
     for ax in figure.axes:
         ax.set_facecolor(BACKGROUND)
-        ax.tick_params(colors=INK, labelsize=8)
+        ax.tick_params(which="both", colors=INK, labelsize=8)
         ax.spines[:].set_color("#2a3542")
