@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("run")]  # they share the finished run, and one cluster
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("run")]  # they share the finished run and one cluster
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "workflow" / "slurm-local.sh"
