@@ -76,7 +76,7 @@ def write_chromatogram_page(study: Study, out: Path) -> Path:
         study=study,
         notes=notes,
         tiles=list(_programme_tiles(numbers) if step == "elute" else _fit_tiles(numbers)),
-        pictures=[_picture(Path(out), kind, figure=figure, caption=text) for kind, figure, text in draw(curves, numbers)]
+        pictures=[figures.entry(figure, Path(out), kind, text) for kind, figure, text in draw(curves, numbers)]
         if curves and numbers
         else [],
         statements=_programme_statements(numbers) if step == "elute" else list(numbers.get("statements") or ()),
@@ -98,12 +98,6 @@ def _curves(study: Study, step: str, *, notes: list[str]) -> Curves | None:
     except DataError as error:
         notes.append(str(error))
         return None
-
-
-def _picture(out: Path, kind: str, *, figure: Figure, caption: str) -> dict:
-    path = figures.save(figure, out.with_name(f"{out.stem}.{kind}.png"))
-    width, height = (figure.get_size_inches() * figures.DPI).astype(int).tolist()
-    return {"file": path.name, "caption": caption, "alt": caption, "width": width, "height": height}
 
 
 def _fit_pictures(curves: Curves, numbers: Mapping[str, Any]) -> Iterator[tuple[str, Figure, str]]:

@@ -101,10 +101,9 @@ def _panels(study: Study, method: str, notes: list[str]) -> dict[str, np.ndarray
 def _figures(shown: Mapping[str, Mapping[str, np.ndarray]], out: Path) -> Iterator[dict]:
     if not shown:
         return
-    path = figures.save(figure := panels_figure(shown), out.with_name(f"{out.stem}.panels.png"))
     text = "The frame in the middle of the clip, one method in each row, every grey picture on one scale. "
     text += "Red or blue: brighter or darker than before. The removed haze must not look like tissue."
-    yield _entry(path.name, text, tuple((figure.get_size_inches() * figures.DPI).astype(int).tolist()))
+    yield figures.entry(panels_figure(shown), out, "panels", text)
 
 
 def panels_figure(shown: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
@@ -135,13 +134,10 @@ def _clips(study: Study, out: Path) -> Iterator[dict]:
         path = study.folder / "cine" / f"{method}.gif"
         if ("cine", method) in study.records and path.is_file():
             with Image.open(path) as opened:
-                size = opened.size
+                width, height = opened.size
             text = f"{method}: before on the left, after on the right, at the rate of the recording."
-            yield _entry(os.path.relpath(path, out.parent), text, size)
-
-
-def _entry(file: str, text: str, size: tuple[int, int]) -> dict:
-    return {"file": file, "caption": text, "alt": text, "width": size[0], "height": size[1]}
+            file = os.path.relpath(path, out.parent)
+            yield {"file": file, "caption": text, "alt": text, "width": width, "height": height}
 
 
 def _facts(study: Study) -> dict[str, Any]:

@@ -95,6 +95,13 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
+def entry(figure: Figure, out: Path, kind: str, caption: str) -> dict:
+    """What a page says of a figure, which is saved beside the page `out` as STUDY.KIND.png; sizes in pixels."""
+    path = save(figure, out.with_name(f"{out.stem}.{kind}.png"))
+    width, height = (figure.get_size_inches() * DPI).astype(int).tolist()
+    return {"file": path.name, "caption": caption, "alt": caption, "width": width, "height": height}
+
+
 def _panel(ax: Axes, scene: Scene, plane: str, box: np.ndarray, spacing_mm: float, *, overlay: bool = True):
     grid = plane_grid(plane, scene.centre, box, spacing_mm)
     extent = extent_mm(grid, plane)

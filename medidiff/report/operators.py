@@ -70,7 +70,7 @@ def write_system_page(study: Study, out: Path) -> Path:
     numbers = {step: _numbers(study, step) for step in STEPS}
     found = {step: _predictions(study, step, notes) for step in STEPS[1:]}
     seconds = (study.records.get(("operate", ""), {}).get("run") or {}).get("seconds_per_trajectory") or {}
-    pictures = [_picture(Path(out), *pair) for pair in _pictures(found, numbers, seconds)]
+    pictures = [figures.entry(figure, Path(out), kind, CAPTIONS[kind]) for kind, figure in _pictures(found, numbers, seconds)]
     page = render(
         "operators.html",
         study=study,
@@ -115,12 +115,6 @@ def _pictures(found: Mapping, numbers: Mapping, seconds: Mapping) -> Iterator[tu
         yield "refined", spacetime_figure(refined, "refined")
     if steered is not None:
         yield "control", control_figure(steered)
-
-
-def _picture(out: Path, kind: str, figure: Figure) -> dict:
-    path = figures.save(figure, out.with_name(f"{out.stem}.{kind}.png"))
-    width, height = (figure.get_size_inches() * figures.DPI).astype(int).tolist()
-    return {"file": path.name, "caption": CAPTIONS[kind], "alt": CAPTIONS[kind], "width": width, "height": height}
 
 
 def _tiles(numbers: Mapping) -> Iterator[dict]:

@@ -1,11 +1,9 @@
 """The page of one study: what went in, what was done, pictures, numbers, warnings, how to repeat, what went wrong."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from medidiff.io.atomic import write_text
 from medidiff.io.volume import Volume
@@ -88,17 +86,15 @@ def _pictures(scene: Scene, out: Path) -> Iterator[dict]:
         shown = [f"CT in grey ({low:g} to {high:g} HU)"] if "CT" in scene.images else []
         shown += ["PET in colour (SUVbw)"] if "PET" in scene.images else []
         where = "lesion" if any(mask.array.any() for mask in scene.masks.values()) else "field of view"
-        yield _picture(
-            out, "planes", figures.planes_figure, scene, f"{', '.join(shown)}, through the middle of the {where}. {SIDES}"
-        )
+        text = f"{', '.join(shown)}, through the middle of the {where}. {SIDES}"
+        yield figures.entry(figures.planes_figure(scene), out, "planes", text)
     if scene.images and scene.masks:
         grey = "CT" if "CT" in scene.images else "PET"
-        yield _picture(
-            out, "lesion", figures.lesion_figure, scene, f"The same planes from near, over the {grey}, with every contour."
-        )
+        text = f"The same planes from near, over the {grey}, with every contour."
+        yield figures.entry(figures.lesion_figure(scene), out, "lesion", text)
     if "PET" in scene.images:
         text = "Highest SUV along each line of sight, from the front and from the side, with the outline of every mask."
-        yield _picture(out, "projection", figures.projection_figure, scene, text)
+        yield figures.entry(figures.projection_figure(scene), out, "projection", text)
 
 
 def _doubts(study: Study, scene: Scene, out: Path) -> Iterator[dict]:
@@ -108,14 +104,7 @@ def _doubts(study: Study, scene: Scene, out: Path) -> Iterator[dict]:
         if maps:
             truth = ", the truth in green" if TRUTH in scene.masks else ""
             text = f"{method}: {' and '.join(maps)} from near, the mask in blue{truth}."
-            yield _picture(out, f"doubt.{method}", partial(doubt_figure, maps, method=method), scene, text)
-
-
-def _picture(out: Path, kind: str, draw: Callable[[Scene], Figure], scene: Scene, caption: str) -> dict:
-    figure = draw(scene)
-    path = figures.save(figure, out.with_name(f"{out.stem}.{kind}.png"))
-    width, height = (figure.get_size_inches() * figures.DPI).astype(int).tolist()
-    return {"file": path.name, "caption": caption, "alt": caption, "width": width, "height": height}
+            yield figures.entry(doubt_figure(maps, scene, method=method), out, f"doubt.{method}", text)
 
 
 def _viewer(study: Study, scene: Scene, out: Path) -> dict | None:

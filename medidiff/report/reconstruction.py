@@ -13,7 +13,7 @@ from medidiff.io.volume import Volume
 from medidiff.report import figures
 from medidiff.report.history import attempts_of, steps_of
 from medidiff.report.rendering import render
-from medidiff.report.slices import Shades, difference_scale, grey_scale, slices_figure, spread_scale
+from medidiff.report.slices import difference_scale, grey_scale, slices_figure, spread_scale
 from medidiff.report.study import Study, number
 from medidiff.report.wording import quantity
 
@@ -57,7 +57,8 @@ def write_reconstruction_page(study: Study, out: Path) -> Path:
     kind = _kind(study)
     volumes = _read(study, "reconstruct", notes)
     differences = _read(study, "compare", notes)
-    pictures = [_picture(Path(out), name, *parts) for name, *parts in _pictures(study, kind, volumes, differences, notes)]
+    parts = _pictures(study, kind, volumes, differences, notes)
+    pictures = [figures.entry(slices_figure(shown, shades), Path(out), name, text) for name, shown, shades, text in parts]
     page = render(
         "reconstruction.html",
         study=study,
@@ -135,13 +136,6 @@ def _maps(study: Study, volumes: Mapping[str, Volume], notes: list[str]) -> dict
             except DataError as error:
                 notes.append(str(error))
     return found
-
-
-def _picture(out: Path, kind: str, volumes: Mapping[str, Volume], shades: Shades, caption: str) -> dict:
-    figure = slices_figure(volumes, shades)
-    path = figures.save(figure, out.with_name(f"{out.stem}.{kind}.png"))
-    width, height = (figure.get_size_inches() * figures.DPI).astype(int).tolist()
-    return {"file": path.name, "caption": caption, "alt": caption, "width": width, "height": height}
 
 
 def _tiles(study: Study) -> Iterator[dict]:
