@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from medidiff.dehazing.settings import Kind
-from medidiff.settings import Settings
+from medidiff.settings import ModelFile, Settings
 
 
 class EchoNetwork(Settings):
@@ -54,12 +54,8 @@ class EchoTraining(Settings):
         return self
 
 
-class EchoFile(Settings):
+class EchoFile(ModelFile):
     """One trained model of echoes."""
 
-    name: str = Field(pattern="^[a-z0-9-]+$", description="folder of the model")
-    title: str = Field(min_length=1, description="what it does, in one line")
-    not_for: str = Field(min_length=1, description="what it must not be used for")
-    threads: int = Field(1, ge=1, le=64, description="of the processor; another number may change the last bits")
     device: Literal["cpu"] = Field("cpu", description="where it is trained")
     echo: EchoTraining = Field(description="the model")

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from medidiff.operators.settings import Form
 from medidiff.operators.systems import SystemSettings
-from medidiff.settings import Settings
+from medidiff.settings import ModelFile, Settings
 
 Part = Literal["regression", "residual", "direct", "refiner"]
 
@@ -85,12 +85,8 @@ class OperatorTraining(Settings):
         return self
 
 
-class OperatorFile(Settings):
+class OperatorFile(ModelFile):
     """One trained operator."""
 
-    name: str = Field(pattern="^[a-z0-9-]+$", description="folder of the model")
-    title: str = Field(min_length=1, description="what it solves, in one line")
-    not_for: str = Field(min_length=1, description="what it must not be used for")
-    threads: int = Field(1, ge=1, le=64, description="of the processor; another number may change the last bits")
     device: Literal["cpu", "cuda"] = Field("cpu", description="where it is trained")
     operator: OperatorTraining = Field(description="how it is trained")

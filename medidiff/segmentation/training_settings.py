@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from medidiff.settings import Settings
+from medidiff.settings import ModelFile, Settings
 
 
 class MaskPatients(Settings):
@@ -97,12 +97,8 @@ class MaskTraining(Settings):
         return self
 
 
-class MaskFile(Settings):
+class MaskFile(ModelFile):
     """One trained model that segments."""
 
-    name: str = Field(pattern="^[a-z0-9-]+$", description="folder of the model")
-    title: str = Field(min_length=1, description="what it finds, in one line")
-    not_for: str = Field(min_length=1, description="what it must not be used for")
-    threads: int = Field(1, ge=1, le=64, description="of the processor; another number may change the last bits")
     device: Literal["cpu", "cuda"] = Field("cpu", description="where it is trained")
     mask: MaskTraining = Field(description="how it is trained")

@@ -12,7 +12,7 @@ from medidiff.errors import ConfigError
 from medidiff.operators.training_settings import OperatorFile
 from medidiff.phantoms.chest_settings import ChestPhantom
 from medidiff.segmentation.training_settings import MaskFile
-from medidiff.settings import Settings
+from medidiff.settings import ModelFile, Settings
 
 
 class CtCrops(Settings):
@@ -121,13 +121,9 @@ class PriorTraining(Settings):
         return self
 
 
-class TrainingFile(Settings):
+class TrainingFile(ModelFile):
     """One trained model."""
 
-    name: str = Field(pattern="^[a-z0-9-]+$", description="folder of the model")
-    title: str = Field(min_length=1, description="what the images are, in one line")
-    not_for: str = Field(min_length=1, description="what it must not be used for")
-    threads: int = Field(1, ge=1, le=64, description="of the processor; another number may change the last bits")
     device: Literal["auto", "cpu", "cuda"] = Field("cpu", description="auto: CUDA where there is a card")
     prior: PriorTraining = Field(description="a prior of slices, for reconstruction")
 
