@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from physics.ultrasound.companding import compand, expand, expand_slope
 from torch import Tensor
+
+from physics.ultrasound.companding import compand, expand, expand_slope
 
 
 class Domain(Protocol):
