@@ -17,7 +17,7 @@ from medidiff.phantoms.chest import ChestPhantom, make_chest
 from medidiff.reconstruction.lesion_test import Pair
 
 MATRIX = 64
-SLICES = {"phantom": 32, "real": 8}
+SLICES = {"phantom": 32, "real": 16}
 NODULES = tuple(range(700_001, 700_017))  # seeds of the chests that test whether lesions survive
 WINDOW_HU = (-1000.0, 1000.0)
 TISSUE_HU = -300.0

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.reconstruction_cases import CASES, SOURCES, WINDOW_HU, LesionStudy, Study
+from benchmarks.reconstruction_cases import CASES, SLICES, SOURCES, WINDOW_HU, LesionStudy, Study
 from benchmarks.record import clock
 from medidiff.acquisition.settings import RESULT_VERSION as MEASURED
 from medidiff.diffusion.prior import Prior, assemble_prior
@@ -18,7 +18,7 @@ from medidiff.errors import NumericsError
 from medidiff.io.atomic import write_text
 from medidiff.io.prior_files import read_prior
 from medidiff.metrics.attenuation import body_mask, hu_errors
-from medidiff.metrics.image import psnr, ssim_wang
+from medidiff.metrics.image import PLANES, psnr, ssim_wang
 from medidiff.metrics.roughness import tvz_ratio
 from medidiff.reconstruction.intervals import coverage, spread, volume_scores
 from medidiff.reconstruction.lesion_test import Response, respond
@@ -44,7 +44,7 @@ class Runs:
     def result(self, study: Study, case: str, method: str, *, samples: int = 1, **changes: Any) -> dict[str, Any]:
         """Quality, cost and calibration scores of one reconstruction, from the folder where it is there already.
 
-        changes   weight, iterations: of total variation; prior: another than the source's
+        changes   weight, iterations: of total variation; prior: another than the source's; calls: another budget than usual
 
         Only `failed` where the numbers left the range in which they mean something.
         """
@@ -68,8 +68,9 @@ class Runs:
     def _settings(self, study: Study, method: str, samples: int, **changes: Any) -> ReconstructSettings:
         prior = changes.pop("prior", SOURCES[study.source].prior)
         prior = prior if method in {*NEED_PRIOR, "auto"} else None
-        steps = {name: {"steps": self.calls} for name in ("nadds", "dds", "reddiff")}
-        steps["mbir"] = {"steps": max(2, self.calls // 2)}  # two calls each
+        calls = changes.pop("calls", self.calls)
+        steps = {name: {"steps": calls} for name in ("nadds", "dds", "reddiff")}
+        steps["mbir"] = {"steps": max(2, calls // 2)}  # two calls each
         values = {"methods": [method], "prior": prior, "window_hu": WINDOW_HU, "samples": samples, "seed": study.number}
         return ReconstructSettings.model_validate({**values, **steps, "tv": changes})
 
@@ -81,7 +82,8 @@ class Runs:
             if hasattr(settings, name)
         }
         weights = self._prior(settings.prior)[1] if settings.prior else None
-        parts = (MEASURED, RESULT_VERSION, study.source, study.number, CASES[case].model_dump(), method, used, settings.samples)
+        kind = (study.source, SLICES[study.source], study.number)
+        parts = (MEASURED, RESULT_VERSION, *kind, CASES[case].model_dump(), method, used, settings.samples)
         digest = hashlib.blake2b(repr((*parts, settings.seed, weights)).encode(), digest_size=8).hexdigest()
         return f"{study.source}-{study.number}-{method}-{digest}"
 
@@ -93,7 +95,10 @@ class Runs:
             found = reconstruct(measurement, method=method, prior=prior, settings=settings)
         except NumericsError as error:
             return {"failed": str(error)}
-        return {"seconds": clock() - begin, **_scored(found, truth)}
+        seconds, numbers = clock() - begin, _scored(found, truth)
+        if "first" in numbers:
+            numbers["first"]["seconds"] = seconds / settings.samples
+        return {"seconds": seconds, **numbers}
 
     def _prior(self, name: str) -> tuple[Prior, str]:
         """The prior and a digest of its files."""
@@ -129,5 +134,6 @@ def _scored(found: Reconstruction, truth: np.ndarray) -> dict[str, Any]:
 def _beside(x: np.ndarray, truth: np.ndarray, body: np.ndarray) -> dict[str, Any]:
     width = WINDOW_HU[1] - WINDOW_HU[0]
     errors = {name: None if math.isnan(value) else value for name, value in hu_errors(x, truth, body=body).items()}
-    ssim = ssim_wang(x - WINDOW_HU[0], truth - WINDOW_HU[0], range=width, body=body)  # 0 is the window's lower end
-    return {"psnr": psnr(x, truth, range=width), "ssim": ssim, "tvz_ratio": tvz_ratio(x, truth), **errors}
+    above = x - WINDOW_HU[0], truth - WINDOW_HU[0]  # 0 is the window's lower end
+    similar = {f"ssim_{plane}": ssim_wang(*above, range=width, axis=axis, body=body) for plane, axis in PLANES.items()}
+    return {"psnr": psnr(x, truth, range=width), **similar, "tvz_ratio": tvz_ratio(x, truth), **errors}
