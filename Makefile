@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # both cores for whole processes; one thread in each keeps small operations from waiting for one another
 TEST_PROCESSES ?= 2
 
-.PHONY: help demo demo-real demo-chromatography test test-all lint format lock docs clean
+.PHONY: help demo demo-real demo-chromatography test test-all lint format lock reference docs docs-links clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -40,9 +40,16 @@ format: $(BIN)/.ready ## rewrite the sources in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile workflow
 
-docs: $(BIN)/.ready ## regenerate what is written from the code
-	$(BIN)/medidiff config reference > docs/configuration.md
+reference: $(BIN)/.ready ## rewrite the pages of the manual that are written from the code
+	$(BIN)/python -m tools.manual
 	$(BIN)/python -m benchmarks.posterior_rules > docs/posterior_rules.md
+
+docs: $(BIN)/.docs ## build the manual into results/manual; a warning or a broken link inside it is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs results/manual
+	@echo results/manual/index.html
+
+docs-links: $(BIN)/.docs ## ask every outside link of the manual whether it is still there
+	$(BIN)/sphinx-build --quiet -b linkcheck docs results/manual-links
 
 lock: $(BIN)/.ready ## resolve constraints.txt and environment.yml anew from pyproject.toml
 	$(BIN)/python tools/lock.py
@@ -53,4 +60,8 @@ clean: ## remove the environment and everything the demos made
 $(BIN)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,slurm]'
+	touch $@
+
+$(BIN)/.docs: $(BIN)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	touch $@
