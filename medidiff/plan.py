@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -94,6 +94,12 @@ def why_not(study: Study) -> str:
     if study.kind in ("ct", "mr") and not is_raw:
         return "an image, not a measurement: name its `format` in the table, or simulate a scan of it with `studies.scans`"
     return ""
+
+
+def listed(studies: dict[str, Study]) -> dict[str, Study]:
+    """All studies, those without a pipeline marked as rejected for that reason."""
+    missing = {name: why for name, study in studies.items() if study.status == "ok" and (why := why_not(study))}
+    return studies | {name: replace(studies[name], status="reject", reason=why) for name, why in missing.items()}
 
 
 def is_dicom(study: Study) -> bool:

@@ -13,17 +13,19 @@ Folder = Annotated[Path, typer.Argument(show_default=False)]
 
 
 def report(config: Configuration = None) -> None:
-    """Write the pages of whatever exists, failed studies included, and the index of all."""
+    """Write the pages of whatever exists, failed studies included, and the index of all; pages that are up to date stay."""
     from medidiff import plan
     from medidiff.config import read_config
     from medidiff.report.index import write_index
-    from medidiff.report.page import write_study_page
+    from medidiff.report.page import is_current, write_study_page
 
     settings = read_config(known_configuration(config))
     results, logs = Path(settings.folder("results")), Path(settings.folder("logs"))
-    studies = plan.studies_of(settings)
+    studies = plan.listed(plan.studies_of(settings))
     for name, study in studies.items():
-        write_study_page(results, logs, name, results / "report" / f"{name}.html", rejected=study.reason)
+        out = results / "report" / f"{name}.html"
+        if not is_current(out, results, logs, name):
+            write_study_page(results, logs, name, out, rejected=study.reason)
     index = write_index(results, logs, list(studies.values()), results / "report" / "index.html", title=settings.title)
     typer.echo(index)
 
@@ -47,12 +49,16 @@ def index(
     logs: Folder,
     out: Folder,
     table: Folder,
-    studies: Annotated[list[str], typer.Argument(help="names of all studies", show_default=False)],
+    names: Annotated[list[str] | None, typer.Argument(help="names of all studies", show_default=False)] = None,
+    studies: Annotated[Path | None, typer.Option(help="study table, in place of names")] = None,
     title: Annotated[str, typer.Option(help="headline")] = "medidiff",
     log_file: steps.Log = None,
 ) -> None:
     """The index of all studies, failed ones first, and its numbers as a table (TSV)."""
     with step("index", study="index", log_file=log_file):
+        from medidiff import plan
         from medidiff.report.index import write_index
+        from medidiff.studies import read_studies
 
-        log.info("%s", write_index(results, logs, studies, out, title=title, table=table))
+        listed = list(plan.listed(read_studies(studies)).values()) if studies else names or []
+        log.info("%s", write_index(results, logs, listed, out, title=title, table=table))

@@ -16,7 +16,7 @@ from medidiff.report.operators import is_system, write_system_page
 from medidiff.report.reconstruction import is_reconstruction, write_reconstruction_page
 from medidiff.report.rendering import render
 from medidiff.report.scene import TRUTH, Scene, cubic_grid, read_scene
-from medidiff.report.study import Study, find_journals, read_study
+from medidiff.report.study import Study, journals_of, read_study, record_paths
 from medidiff.report.viewer import BOTH_COLOUR, METHOD_COLOUR, VOXELS, write_viewer
 from medidiff.report.wording import leaders, ordered, quantity
 
@@ -34,7 +34,7 @@ def write_study_page(results: Path, logs: Path, name: str, out: Path, *, rejecte
     rejected   why the study table left the study out; empty when it did not
     """
     out = Path(out)
-    study = read_study(results, find_journals(logs), name, rejected=rejected)
+    study = read_study(results, journals_of(logs, name), name, rejected=rejected)
     if is_chromatogram(study):
         return write_chromatogram_page(study, out)
     if is_system(study):
@@ -61,6 +61,14 @@ def write_study_page(results: Path, logs: Path, name: str, out: Path, *, rejecte
     )
     write_text(out, page)
     return out
+
+
+def is_current(page: Path, results: Path, logs: Path, name: str) -> bool:
+    """Whether the page is there and younger than every record and journal of its study."""
+    if not page.is_file():
+        return False
+    told = [*record_paths(results, name), *(path for found in journals_of(logs, name).values() for _, _, path in found)]
+    return bool(told) and all(path.stat().st_mtime_ns < page.stat().st_mtime_ns for path in told)
 
 
 def _tiles(study: Study, scene: Scene) -> Iterator[dict]:

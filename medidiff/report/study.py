@@ -4,6 +4,7 @@ import math
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,21 @@ def find_journals(logs: Path) -> Journals:
     return found
 
 
+def journals_of(logs: Path, name: str) -> Journals:
+    """The journals of one study, found without listing those of the others."""
+    found = []
+    for step in STEPS:
+        folder = Path(logs) / step
+        mine = [*folder.glob(f"{escape(name)}.jsonl"), *folder.glob(f"{escape(name)}_*.jsonl")]
+        found += [(step, path.stem.partition("_")[2], path) for path in sorted(mine)]
+    return {name: found} if found else {}
+
+
+def record_paths(results: Path, name: str) -> list[Path]:
+    """The records of one study, in the order of the workflow."""
+    return [path for room in ROOMS for path in sorted((Path(results) / name / room).glob("*.json"))]
+
+
 def read_study(results: Path, journals: Journals, name: str, *, rejected: str = "") -> Study:
     """What the files say; unreadable ones become notes.
 
@@ -133,7 +149,7 @@ def read_study(results: Path, journals: Journals, name: str, *, rejected: str = 
     """
     folder = Path(results) / name
     records, notes = {}, []
-    for path in (path for room in ROOMS for path in sorted((folder / room).glob("*.json"))):
+    for path in record_paths(results, name):
         try:
             record = read_record(path)
         except DataError as error:

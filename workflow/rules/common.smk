@@ -39,6 +39,7 @@ STUDIES = plan.usable(ALL_STUDIES)
 supervise()
 
 
+NOT_SHOWN = ("phantom", "export", "maps", "page")  # steps whose record no page shows
 NETWORKS = "|".join(plan.NETWORKS)  # methods with maps of probability and doubt
 
 
@@ -244,14 +245,10 @@ def operator_of(wildcards):
     return [f"{folder}/{name}" for name in ("card.json", "model.safetensors")]
 
 
-def results_of(step):
-    """The records of one step over the methods of a study, or nothing where the study cannot have them."""
-
-    def paths(wildcards):
-        jobs = plan.jobs(CONFIG, {wildcards.study: STUDIES[wildcards.study]})
-        return [str(job.record) for job in jobs if job.step == step]
-
-    return paths
+def results_of(wildcards):
+    """The records that a study's page shows: every step but those that only hand a result on."""
+    jobs = plan.jobs(CONFIG, {wildcards.study: STUDIES[wildcards.study]})
+    return [str(job.record) for job in jobs if job.step not in NOT_SHOWN]
 
 
 def results_folder(wildcards):
@@ -291,6 +288,15 @@ def records(wildcards):
 
 def pages(wildcards):
     return [str(job.record) for job in plan.jobs(CONFIG, STUDIES) if job.step == "page"]
+
+
+def named_studies():
+    """For the index, what it lists: the study table, or the names where there is none.
+
+    A table goes by its path, since no command line has room for all its names.
+    """
+    table = CONFIG.studies.table
+    return ["--studies", table] if table else list(ALL_STUDIES)
 
 
 def memory_of(wildcards, input, attempt):

@@ -1,25 +1,7 @@
 # One page per study and an index of all.
 rule page:
     input:
-        results_of("convert"),
-        results_of("truth"),
-        results_of("segment"),
-        results_of("evaluate"),
-        results_of("chromatograph"),
-        results_of("elute"),
-        results_of("simulate"),
-        results_of("acquire"),
-        results_of("reference"),
-        results_of("reconstruct"),
-        results_of("series"),
-        results_of("compare"),
-        results_of("trajectories"),
-        results_of("operate"),
-        results_of("super-resolve"),
-        results_of("control"),
-        results_of("dehaze"),
-        results_of("cine"),
-        results_of("score"),
+        results_of,
     output:
         page=report(
             "<results>/report/{study}.html",
@@ -44,6 +26,7 @@ rule page:
 rule index:
     input:
         pages,
+        table=CONFIG.studies.table or [],
     output:
         page=report(
             "<results>/report/index.html",
@@ -60,7 +43,7 @@ rule index:
         results=results_folder,
         logs=logs_folder,
         title=CONFIG.title,
-        studies=list(ALL_STUDIES),
+        studies=named_studies(),
     shell:
         "medidiff index {params.results:q} {params.logs:q} {output.page} {output.table} --title {params.title:q}"
         " --log {log} {params.studies:q}"
