@@ -90,7 +90,7 @@ class Wavelet:
                 parts = {axis: (bands.shape[axis] // width, width) for axis in self.axes}
                 finer.insert(0, self._split(bands[:, :, 1:], parts, to=3, part=1).flatten(2, 3))
                 u = bands[:, :, 0]
-        return torch.cat([bands, *finer], 2).flatten(1, 2)
+        return (torch.cat([bands, *finer], 2) if finer else bands).flatten(1, 2)
 
     def _up(self, w: Tensor, step: Callable[..., Tensor], sizes: tuple[int, ...]) -> Tensor:
         """All levels of one-axis steps from coefficients to points."""
@@ -100,8 +100,11 @@ class Wavelet:
         for level in range(self.levels, 0, -1):
             width = 2 ** (self.levels - level)
             taken = (2**depth - 1) * width**depth
-            details = w[:, :, used : used + taken].unflatten(2, (2**depth - 1, -1))
-            bands = torch.cat([u[:, :, None], self._join(details, width, at=3, part=1)], 2)
+            if level == self.levels:
+                bands = w[:, :, : taken + 1]
+            else:
+                details = w[:, :, used : used + taken].unflatten(2, (2**depth - 1, -1))
+                bands = torch.cat([u[:, :, None], self._join(details, width, at=3, part=1)], 2)
             u, used = self._join(bands, 2, at=2, part=0), used + taken
             for axis, size in zip(self.axes, sizes):
                 u = step(u, self.family, self.mode, axis=axis, size=size // 2 ** (level - 1))

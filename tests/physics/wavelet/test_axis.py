@@ -12,14 +12,14 @@ SOME = ("haar", "db2", "db4", "db19", "coif3", "bior1.3", "bior2.4", "bior4.4", 
 EVERY_LENGTH = pytest.param((8, 32, 81, 120), marks=pytest.mark.slow)
 
 
-@pytest.fixture(params=["matrix", "convolution"])
+@pytest.fixture(params=["matrix", "windows"])
 def form(request, monkeypatch):
     monkeypatch.setattr(one_axis, "LONGEST_DENSE", 256 if request.param == "matrix" else 0)
     return request.param
 
 
 def _cases(lengths, form="matrix"):
-    """Every family, but a few where the form is the convolution and the lengths are few, because that takes long."""
+    """Every family, but a few where the form is that of windows and the lengths are few, because that takes long."""
     names = families() if form == "matrix" or len(lengths) > 2 else SOME
     return [(name, mode, n) for name in names for mode in MODES for n in lengths if n % 2 == 0 or mode != "periodization"]
 
@@ -90,9 +90,23 @@ def test_a_polynomial_below_the_vanishing_moments_has_no_detail_away_from_the_en
         assert steeper[edge:-edge].abs().max() > 1e-6, family
 
 
-def test_a_long_axis_is_convolved_and_gives_what_the_matrix_gives():
-    u = _noise(2, one_axis.LONGEST_DENSE + 2, 3).float()
-    forward, _ = wavelet_matrix(u.shape[1], "bior2.4", "periodization")
+def test_a_long_axis_is_cut_into_windows_and_gives_what_the_matrix_gives():
+    u = _noise(2, one_axis.LONGEST_DENSE + 38, 3).float()  # no multiple of the windows
+    forward, inverse = wavelet_matrix(u.shape[1], "bior2.4", "periodization")
     w = analyse(u, "bior2.4", "periodization", axis=-2)
     assert w.dtype == torch.float32
     assert (w - (forward.float() @ u)).abs().max() < 1e-5
+    back = synthesise(w, "bior2.4", "periodization", axis=-2, size=u.shape[1])
+    assert (back - (inverse.float() @ w)).abs().max() < 1e-5
+
+
+def test_gradients_through_windows_are_their_adjoints(monkeypatch):
+    monkeypatch.setattr(one_axis, "LONGEST_DENSE", 0)
+    for mode in MODES:
+        u = _noise(2, 26).requires_grad_()
+        w = analyse(u, "db3", mode, axis=-1)
+        y = _noise(*w.shape).requires_grad_()
+        (w * y.detach()).sum().backward()
+        assert (u.grad - analyse_adjoint(y.detach(), "db3", mode, axis=-1, size=26)).abs().max() < 1e-13
+        (synthesise(y, "db3", mode, axis=-1, size=26) * u.detach()).sum().backward()
+        assert (y.grad - synthesise_adjoint(u.detach(), "db3", mode, axis=-1)).abs().max() < 1e-13
