@@ -4,6 +4,7 @@ import typer
 
 from medidiff.cli import (
     acquisition,
+    archive,
     chromatography,
     configuration,
     data,
@@ -68,6 +69,8 @@ app.command(rich_help_panel=STEPS)(operators.control)
 app.command(rich_help_panel=STEPS)(pages.page)
 app.command(rich_help_panel=STEPS)(pages.index)
 
+app.command(rich_help_panel=OTHER)(archive.crate)
+app.command(rich_help_panel=OTHER)(archive.bids)
 app.command(rich_help_panel=OTHER)(training.train)
 app.add_typer(data.app, name="data", rich_help_panel=OTHER)
 app.add_typer(phantom.app, name="phantom", rich_help_panel=OTHER)
