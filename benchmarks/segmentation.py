@@ -1,9 +1,9 @@
 """What sampling masks costs beside MONAI's inferers around the same network, how good masks are, and what doubt is worth.
 
-    python -m benchmarks.segmentation [--quick] [--only speed methods doubt looks reference]
+    python -m benchmarks.segmentation [--quick] [--only speed methods doubt looks reference ablation folds]
 
-All but `speed` need the validation patients in the folder that MEDIDIFF_MIRROR names; `reference` trains for half an hour, and
-keeps its checkpoints. Writes results/segmentation.json.
+All but `speed` need the patients in the folder that MEDIDIFF_MIRROR names. `reference` trains for half an hour and `folds` for an
+hour, and both keep their checkpoints; `ablation` reads models of configs/priors. Writes results/segmentation.json.
 """
 
 import argparse
@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.record import Row, interleaved, kept, line, version, write
+from benchmarks.segmentation_ablation import ablation
+from benchmarks.segmentation_crossvalidation import folds
 from benchmarks.segmentation_quality import doubt, looks, methods
 from benchmarks.segmentation_reference import reference
 from medidiff.diffusion.networks.unet import UNet, UNetShape
@@ -85,7 +87,15 @@ def monai(network: nn.Module, volume: Tensor, roi: int, steps: int) -> None:
     SlidingWindowInferer((roi,) * 3, overlap=OVERLAP, mode="gaussian")(volume, one_window)
 
 
-PARTS = {"speed": speed, "methods": methods, "doubt": doubt, "looks": looks, "reference": reference}
+PARTS = {
+    "speed": speed,
+    "methods": methods,
+    "doubt": doubt,
+    "looks": looks,
+    "reference": reference,
+    "ablation": ablation,
+    "folds": folds,
+}
 
 
 def main() -> None:

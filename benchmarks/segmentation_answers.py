@@ -20,7 +20,7 @@ from medidiff.segmentation.settings import DiffusionSettings, SegmentSettings
 VALIDATION = tuple(f"STS_{number:03}" for number in (4, 11, 19, 26, 34, 41, 49))
 MODELS = {"diffusion": "models/petct-sarcoma", "unet": "models/petct-sarcoma-unet"}
 LOOKS = (2, 5, 10, 20, 50)
-KEPT = Path("results/benchmarks/segmentation")  # safe to remove: made again
+KEPT = Path("benchmarks_run/segmentation")  # safe to remove: made again
 
 Answers = dict[str, np.ndarray]
 
@@ -52,7 +52,7 @@ def networks(name: str) -> Answers:
         gap = np.array(drawn.numbers["volume_gap"])
         return {"unet": on(plain, pet), "ensemble": on(drawn, pet), "one_step": drawn.maps["one_step"].array, "volume_gap": gap}
 
-    return _kept(f"{name}.networks.npz", name, make)
+    return kept_answers(f"{name}.networks.npz", name, make)
 
 
 def by_looks(name: str, looks: int) -> Answers:
@@ -62,7 +62,7 @@ def by_looks(name: str, looks: int) -> Answers:
         chosen = DiffusionSettings(steps=looks, members=1, flips=False, trusted_gap=1e9)
         return {"mask": on(find_by_ensemble(ct, pet, model("diffusion"), SegmentSettings(diffusion=chosen), study=name), pet)}
 
-    return _kept(f"{name}.looks{looks}.npz", name, make)
+    return kept_answers(f"{name}.looks{looks}.npz", name, make)
 
 
 def on(found: Found, pet: Volume) -> np.ndarray:
@@ -70,7 +70,8 @@ def on(found: Found, pet: Volume) -> np.ndarray:
     return resample_to(found.probability, pet.grid, fill=0.0).array
 
 
-def _kept(file: str, name: str, make: Callable[[Volume, Volume], Answers]) -> Answers:
+def kept_answers(file: str, name: str, make: Callable[[Volume, Volume], Answers]) -> Answers:
+    """What is on disk under a name, made first where it is missing; `make` gets CT and PET of the patient."""
     path = KEPT / file
     if not path.is_file():
         ct, pet, _ = patient(name)
