@@ -78,9 +78,10 @@ def find_by_ensemble(ct: Volume, pet: Volume, model: MaskModel, settings: Segmen
         ensemble = draw_ensemble(stage.scene, MaskDenoiser(model.network), sampling, stage.make)
         agreement = ensemble.agreement()
         is_one_step = not agreement.is_trusted(chosen.trusted_gap)
-        named = {name: stage.whole(_reader(ensemble, name)) for name in ensemble.names[1:] if name != "entropy"}
-        named["one_step"] = _tempered(named["one_step"], model)
-        probability = named["one_step"] if is_one_step else _tempered(stage.whole(_reader(ensemble, "mean")), model)
+        once = _tempered(stage.whole(_reader(ensemble, "one_step")), model)
+        probability = once if is_one_step else _tempered(stage.whole(_reader(ensemble, "mean")), model)
+        others = (name for name in ensemble.names if name not in ("mean", "one_step", "entropy"))
+        named = {name: _on(pet, stage.whole(_reader(ensemble, name))) for name in others} | {"one_step": _on(pet, once)}
         numbers = {
             "members": chosen.members,
             "network_looks": chosen.members * chosen.steps,
@@ -108,18 +109,17 @@ def find_by_unet(ct: Volume, pet: Volume, model: MaskModel, settings: SegmentSet
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a network says, on its grid."""
+    """What a network says."""
 
-    probability: Volume
-    maps: dict[str, Volume]
+    probability: Volume  # on its grid
+    maps: dict[str, Volume]  # on that of the PET
     numbers: dict[str, float | int | None]
 
 
 def _found(answer: Answer, stage: Stage, pet: Volume, model: MaskModel, settings: SegmentSettings) -> Found:
     """The answer with its doubt on the grid of the PET, and what speaks for and against it."""
     probability, single = answer.probability, model.card.single_lesion
-    doubt = probability.with_array(entropy(probability.array).astype(np.float32))
-    maps = {name: resample_to(one, pet.grid, fill=0.0) for name, one in {**answer.maps, "entropy": doubt}.items()}
+    maps = {**answer.maps, "entropy": _on(pet, _by_slabs(entropy, probability))}
     voxels = probability.array >= settings.threshold
     mask = probability.with_array((largest_component(voxels) if single else voxels).astype(np.uint8))
     return Found(
@@ -135,7 +135,19 @@ def _found(answer: Answer, stage: Stage, pet: Volume, model: MaskModel, settings
 
 
 def _tempered(probability: Volume, model: MaskModel) -> Volume:
-    return probability.with_array(tempered_probability(probability.array, model.calibration.temperature))
+    return _by_slabs(lambda p: tempered_probability(p, model.calibration.temperature), probability)
+
+
+def _by_slabs(change: Callable[[NDArray], NDArray], volume: Volume) -> Volume:
+    """A pointwise function of a volume, a few slices at a time, since it works in float64."""
+    result = np.empty(volume.array.shape, np.float32)
+    for first in range(0, len(result), _DEPTH):
+        result[first : first + _DEPTH] = change(volume.array[first : first + _DEPTH])
+    return volume.with_array(result)
+
+
+def _on(pet: Volume, volume: Volume) -> Volume:
+    return resample_to(volume, pet.grid, fill=0.0)
 
 
 @contextmanager
