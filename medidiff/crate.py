@@ -124,7 +124,8 @@ def _completed(state: State, entities: Entities) -> dict:
     if "started" in run:
         ended = datetime.fromisoformat(run["started"]) + timedelta(seconds=float(run.get("seconds", 0)))
         times = {"startTime": run["started"], "endTime": ended.isoformat(timespec="seconds")}
-    chain = {"object": _references(read), "result": _references(made)}
+    settings = f"Result version {record.get('result_version')}, seed {record.get('seed')}; the settings are in {path.name}."
+    chain = {"description": settings, "object": _references(read), "result": _references(made)}
     return _action(state, COMPLETED) | {"instrument": {"@id": program}, **times, **chain}
 
 
@@ -132,15 +133,17 @@ def _failed(state: State, entities: Entities) -> dict:
     last = state.attempts[-1]
     times = {name: last[key] for name, key in (("startTime", "start"), ("endTime", "end")) if key in last}
     program = entities.program(medidiff.__version__, "")
-    return _action(state, FAILED) | {"instrument": {"@id": program}, **times, "error": state.error}
+    return _action(state, FAILED) | {"instrument": {"@id": program}, **times, "description": "No result.", "error": state.error}
 
 
 def _action(state: State, status: str) -> dict:
     job = state.job
     name = f"{job.step} of {job.study}" + (f" by {job.method}" if job.method else "")
     place = "/".join(filter(None, (job.study, job.step, job.method)))
-    return {"@id": f"#{quote(place)}", "@type": "CreateAction", "name": name, "actionStatus": {"@id": status}}
+    return {"@id": f"#{quote(place)}", "@type": "CreateAction", "name": name, "actionStatus": status}
 
 
-def _references(names: Iterable[str]) -> list[dict]:
-    return [{"@id": name} for name in names]
+def _references(names: Iterable[str]) -> dict | list[dict]:
+    """Of one thing its reference, of several a list, as RO-Crate wants it."""
+    found = [{"@id": name} for name in names]
+    return found[0] if len(found) == 1 else found
