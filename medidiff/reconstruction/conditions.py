@@ -10,6 +10,7 @@ from medidiff.io.measurement import KSpace, Projections
 from medidiff.io.volume import Volume
 from medidiff.metrics.attenuation import body_mask
 from medidiff.reconstruction.intervals import Calibration, Spread, calibrate, interval, volume_scores
+from medidiff.reconstruction.methods import solver_of
 from medidiff.reconstruction.settings import ReconstructSettings
 
 FLOOR_HU = 5.0  # added to the spread, so that voxels in which all samples agree do not decide
@@ -24,7 +25,7 @@ def conditions_of(
     method   of the samples; where `auto` chose, the one it chose
     prior    SHA-256 of the files of the prior, in the order of their names
     """
-    solver = getattr(settings, method, None)
+    solver = solver_of(settings, method)
     common = {
         "method": method,
         "samples": settings.samples,

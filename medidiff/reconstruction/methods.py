@@ -14,6 +14,7 @@ from medidiff.diffusion.reddiff import RedDiff
 from medidiff.diffusion.sample import State
 from medidiff.reconstruction.classical import back_projected
 from medidiff.reconstruction.dds import DDS, dds_released, released_levels
+from medidiff.reconstruction.deepinv_peers import Peer
 from medidiff.reconstruction.heldout import Choice, Solve, choose
 from medidiff.reconstruction.mbir import MBIR, mbir_released
 from medidiff.reconstruction.nadds import NADDS, na_dds
@@ -21,6 +22,7 @@ from medidiff.reconstruction.operators import Scan
 from medidiff.reconstruction.patches import InChunks
 from medidiff.reconstruction.reddiff import volume_red_diff
 from medidiff.reconstruction.settings import ReconstructSettings
+from medidiff.settings import Settings
 from physics.mri.sense import reconstruct_sense, reconstruct_zero_filled
 from physics.solvers.cgls import reconstruct_cgls
 from physics.solvers.sirt import reconstruct_sirt
@@ -28,6 +30,7 @@ from physics.solvers.total_variation import reconstruct_tv
 
 OnStep = Callable[[str, int, int], None]  # (what runs, levels done, levels)
 START_ITERATIONS = 12  # of CGLS, where RED-diff starts
+MR_REACH = 2.0  # network units up to which deepinv sees an MR image, whose 99th percentile is 1
 CT_TV_ITERATIONS, MR_TV_ITERATIONS = 200, 60
 
 
@@ -68,6 +71,11 @@ def tv_weight(scan: Scan, settings: ReconstructSettings) -> tuple[float, Choice 
     candidates = {f"{weight:g}": total_variation(weight, settings) for weight in settings.tv.weights}
     choice = choose(scan, candidates, **settings.heldout.model_dump(), seed=settings.seed)
     return float(choice.name), choice
+
+
+def solver_of(settings: ReconstructSettings, method: str) -> Settings | None:
+    """The section of a method's own settings; None where it has none."""
+    return getattr(settings, method.removeprefix("deepinv-"), None)
 
 
 def noise_of(index: int, scan: Scan, seed: int) -> Noise:
@@ -116,14 +124,21 @@ class Diffusion:
     def sample(self, scan: Scan, index: int) -> Tensor:
         """One volume in window units."""
         noise = noise_of(index, scan, self.settings.seed)
-        run = {"nadds": self._nadds, "dds": self._dds, "mbir": self._mbir, "reddiff": self._reddiff}[self.method]
+        run = {
+            "nadds": self._nadds,
+            "dds": self._dds,
+            "mbir": self._mbir,
+            "reddiff": self._reddiff,
+            "deepinv-dps": self._dps,
+            "deepinv-diffpir": self._diffpir,
+        }[self.method]
         what, count = f"{self.method}, sample {index + 1} of {self.settings.samples}", self._levels
         u = run(scan, scan.measurement(), noise, lambda state: self.on_step(what, state.step, count))
         return scan.supported(scan.volume(u))
 
     @property
     def _levels(self) -> int:
-        return getattr(self.settings, self.method).steps
+        return solver_of(self.settings, self.method).steps
 
     def _shape(self, scan: Scan) -> tuple[int, ...]:
         return (len(scan.y), self.card.channels, *scan.operator.domain[-2:])
@@ -162,3 +177,12 @@ class Diffusion:
             noise=noise,
             on_step=on_step,
         )
+
+    def _dps(self, scan: Scan, measurement: Measurement, noise: Noise, on_step: Callable[[State], None]) -> Tensor:
+        return self._peer(scan, measurement, on_step).dps(**self.settings.dps.model_dump(), noise=noise)
+
+    def _diffpir(self, scan: Scan, measurement: Measurement, noise: Noise, on_step: Callable[[State], None]) -> Tensor:
+        return self._peer(scan, measurement, on_step).diffpir(**self.settings.diffpir.model_dump(), noise=noise)
+
+    def _peer(self, scan: Scan, measurement: Measurement, on_step: Callable[[State], None]) -> Peer:
+        return Peer(self.denoiser, measurement, self._shape(scan), MR_REACH if scan.operator.is_complex else 1.0, on_step)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from torch.utils.checkpoint import checkpoint
 
 from medidiff.diffusion.denoiser import Denoiser, Limits, limits_of
 from medidiff.diffusion.noise import Noise
@@ -15,7 +16,7 @@ from medidiff.errors import DataError
 
 @dataclass
 class InChunks:
-    """A denoiser that sees a few slices at a time, without gradients, and counts the slices it was asked for."""
+    """A denoiser that sees a few slices at a time, without gradients unless asked, and counts the slices it was asked for."""
 
     denoiser: Denoiser
     slices_at_once: int  # bounds the memory
@@ -26,10 +27,16 @@ class InChunks:
         return limits_of(self.denoiser)
 
     def __call__(self, u: Tensor, sigma: Tensor) -> Tensor:
-        self.slices += len(u)
-        parts = zip(u.split(self.slices_at_once), sigma.split(self.slices_at_once))
         with torch.no_grad():
-            return torch.cat([self.denoiser(part, level) for part, level in parts])
+            return torch.cat([self.denoiser(*part) for part in self._parts(u, sigma)])
+
+    def with_gradient(self, u: Tensor, sigma: Tensor) -> Tensor:
+        """The same, to be derived by u: each chunk is computed anew on the way back, so that memory stays bounded."""
+        return torch.cat([checkpoint(self.denoiser, *part, use_reentrant=False) for part in self._parts(u, sigma)])
+
+    def _parts(self, u: Tensor, sigma: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        self.slices += len(u)
+        return zip(u.split(self.slices_at_once), sigma.split(self.slices_at_once))
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,13 @@ Method = Literal[
     "dds",
     "mbir",
     "reddiff",
+    "deepinv-dps",
+    "deepinv-diffpir",
     "auto",
     "zerofilled",
     "cgsense",
 ]
-NEED_PRIOR = frozenset({"nadds", "dds", "mbir", "reddiff"})
+NEED_PRIOR = frozenset({"nadds", "dds", "mbir", "reddiff", "deepinv-dps", "deepinv-diffpir"})
 ONLY_CT = frozenset({"fbp", "sirt", "cgls", "mbir"})
 ONLY_MRI = frozenset({"zerofilled", "cgsense"})
 
@@ -107,6 +109,23 @@ class ReddiffSettings(Settings):
     z_threshold: float = Field(0.004, ge=0, le=1, description="total variation along slices, window [0, 1], 0 to 1")
 
 
+class DpsSettings(Settings):
+    """DPS of the package deepinv, which must be installed: the gradient of the data goes through the network."""
+
+    steps: int = Field(50, ge=2, le=10_000, description="network calls per slice, each about three times as dear, 2 to 10000")
+    weight: float = Field(
+        3.0, ge=0, le=1e6, description="of the gradient of the data, 0 to 1e6; 3 was best of 1, 3, 10 on one chest"
+    )
+
+
+class DiffpirSettings(Settings):
+    """DiffPIR of the package deepinv, which must be installed: slices apart, noise put back towards the measured image."""
+
+    steps: int = Field(50, ge=2, le=1000, description="network calls per slice, 2 to 1000")
+    weight: float = Field(7.0, gt=0, le=1e6, description="lambda, of the denoised image against the data, above 0 to 1e6")
+    zeta: Share = Field(0.5, description="share of fresh noise in variance, 0 to 1; deepinv takes 0.1, worse on one chest")
+
+
 class HeldoutSettings(Settings):
     """Measurements that are hidden from the solver and predicted by its result."""
 
@@ -131,6 +150,8 @@ class ReconstructSettings(Settings):
     dds: DdsSettings = Field(DdsSettings(), description="DDS as released")
     mbir: MbirSettings = Field(MbirSettings(), description="DiffusionMBIR as released")
     reddiff: ReddiffSettings = Field(ReddiffSettings(), description="RED-diff")
+    dps: DpsSettings = Field(DpsSettings(), description="deepinv-dps, a peer to compare with")
+    diffpir: DiffpirSettings = Field(DiffpirSettings(), description="deepinv-diffpir, a peer to compare with")
     heldout: HeldoutSettings = Field(HeldoutSettings(), description="choice by held-out measurements")
 
     @model_validator(mode="after")

@@ -97,3 +97,15 @@ def test_slices_of_less_than_half_a_patch_are_refused():
     u, sigma = noisy(1, 1, 7, 30)
     with pytest.raises(DataError, match="7 x 30 pixels are too small for a prior that needs 16 x 30"):
         Patched(Pointwise(), 16)(u, sigma)
+
+
+def test_the_gradient_through_chunks_is_that_of_the_whole_and_counts_its_slices():
+    u, sigma = noisy(5, 1, 8, 8)
+    chunks = InChunks(Blurred(), 2)
+    derived = []
+    for denoiser in (chunks.with_gradient, Blurred()):
+        v = u.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(denoiser(v, sigma).square().sum(), v)
+        derived.append(gradient)
+    torch.testing.assert_close(*derived)
+    assert chunks.slices == 5
