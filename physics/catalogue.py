@@ -14,7 +14,7 @@ from physics.mri.cartesian import CartesianMRI
 from physics.mri.masks import uniform1d
 from physics.mri.nonuniform import NonCartesianMRI
 from physics.mri.trajectory import radial
-from physics.operator import LinearOperator, Stacked
+from physics.operator import LinearOperator, Rows, Stacked
 from physics.ultrasound.beamforming import Channels, DelayAndSum
 from physics.ultrasound.polar import PolarGrid
 from physics.ultrasound.scan_conversion import CartesianGrid, ScanConversion, SectorSampling
@@ -43,6 +43,7 @@ def catalogue() -> dict[str, Example]:
         "parallel beam": _parallel_beam(),
         "fan beam": _fan_beam(),
         "cone beam": _cone_beam(),
+        "cone beam views": _cone_beam_views(),
         "cartesian MRI": _cartesian_mri(),
         "cartesian MRI of slices": _cartesian_mri_of_slices(),
         "cartesian MRI lines": _cartesian_mri_lines(),
@@ -51,6 +52,7 @@ def catalogue() -> dict[str, Example]:
         "scan conversion": _scan_conversion(),
         "sector sampling": _sector_sampling(),
         "rows": _rows(),
+        "rows of a beam": _rows_of_a_beam(),
         "composed": _composed(),
         "stacked": _stacked(),
     }
@@ -110,12 +112,24 @@ def _cone_beam() -> Example:
     return Example(beam, blob, _blob_integral(distance_mm), tolerance=0.02)
 
 
+def _cone_beam_views() -> Example:
+    whole = _cone_beam()
+    return Example(whole.operator.subset((2, 0)), whole.x, whole.expected[:, [2, 0]], whole.tolerance)
+
+
 def _points(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """Points (..., 3) of coordinates that broadcast."""
     return torch.stack(torch.broadcast_tensors(x, y, z), dim=-1)
 
 
 def _rows() -> Example:
+    """The 4th, 0th and 5th of rows that hold their number, and their column over ten."""
+    image = torch.arange(7, dtype=torch.float64)[:, None] + torch.arange(3, dtype=torch.float64) / 10
+    expected = torch.tensor([[4.0, 4.1, 4.2], [0.0, 0.1, 0.2], [5.0, 5.1, 5.2]], dtype=torch.float64)
+    return Example(Rows((1, 7, 3), -2, (4, 0, 5)), image[None], expected[None], tolerance=1e-12)
+
+
+def _rows_of_a_beam() -> Example:
     whole = _parallel_beam()
     chosen = LinearOperator.subset(whole.operator, (4, 0, 5))
     return Example(chosen, whole.x, whole.expected[:, [4, 0, 5]], whole.tolerance)

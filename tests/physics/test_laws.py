@@ -1,10 +1,14 @@
 """Every operator of the catalogue obeys every law; and the laws notice operators that do not."""
 
+import importlib
+import inspect
+import pkgutil
 from dataclasses import dataclass
 
 import pytest
 import torch
 
+import physics
 from physics.catalogue import catalogue
 from physics.laws import LAWS, TOLERANCE, broken_laws, scale_error
 from physics.operator import LinearOperator
@@ -33,6 +37,18 @@ def test_the_operator_gives_the_measurement_that_a_formula_gives(name):
 def test_the_known_measurement_would_show_a_wrong_unit(name):
     example = CATALOGUE[name]
     assert scale_error(example.operator, example.x / 0.8, example.expected) > 10 * example.tolerance
+
+
+def test_every_operator_of_physics_that_can_be_made_is_in_the_catalogue():
+    for module in pkgutil.walk_packages(physics.__path__, "physics."):
+        importlib.import_module(module.name)
+    todo, kinds = [LinearOperator], set()
+    while todo:
+        todo += (found := todo.pop().__subclasses__())
+        kinds.update(kind for kind in found if kind.__module__.startswith("physics.") and not inspect.isabstract(kind))
+    examples = [example.operator for example in CATALOGUE.values()]
+    assert {kind.__name__ for kind in kinds if not any(isinstance(one, kind) for one in examples)} == set()
+    assert len(kinds) >= 8
 
 
 @dataclass(frozen=True)
