@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from medidiff.diffusion.card import Card
 from medidiff.training.markdown import data_set, table, versions
 
+ENDS = {"L": "left", "R": "right", "A": "front", "P": "back", "I": "feet", "S": "head"}
+
 
 def model_page(card: Card) -> str:
     """The page in Markdown, the same text for the same card."""
@@ -21,6 +23,7 @@ def model_page(card: Card) -> str:
             {
                 "images": f"{card.channels} channel{'s' if card.channels > 1 else ''}, "
                 f"sides a multiple of {card.multiple}, -1 and 1 stand for {card.window[0]:g} and {card.window[1]:g} {card.units}",
+                "slices": _way_round(card.axes),
                 "noise levels": f"{low:.3g} to {high:.3g} network units",
                 "standard deviation of the images": f"{card.sd:g} network units",
                 "network": _network(card),
@@ -52,6 +55,14 @@ def model_page(card: Card) -> str:
         f"Weights: SHA-256 `{card.weights_sha256}`.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _way_round(axes: str) -> str:
+    """Where the columns and rows of the training images lead."""
+    if not axes:
+        return "no one way round: none is turned for it"
+    columns, rows = (ENDS[letter] for letter in axes)
+    return f"columns run to the {columns}, rows to the {rows} of the patient (`{axes}`); those of a study are turned to match"
 
 
 def _network(card: Card) -> str:

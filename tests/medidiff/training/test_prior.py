@@ -75,6 +75,12 @@ def test_the_page_says_where_the_loss_is_above_what_was_aimed_at(trained):
     assert "aims at" not in model_page(card)
 
 
+def test_the_page_says_which_way_round_the_slices_lie(trained):
+    card = read_card(trained[3]["card.json"].decode())
+    assert "columns run to the left, rows to the back of the patient (`LP`)" in model_page(replace(card, axes="LP"))
+    assert "no one way round" in model_page(replace(card, axes=""))
+
+
 def test_images_are_those_of_the_seeds_and_training_and_validation_share_none(tiny):
     settings = tiny().prior
     found = training_images(settings)
