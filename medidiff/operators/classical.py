@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from medidiff.errors import NumericsError
+from medidiff.operators.chamber import solve
 from medidiff.operators.problem import Problem
 from medidiff.operators.systems import SystemSettings
 from medidiff.operators.task import Solver
@@ -13,11 +14,17 @@ from physics.pde.advection import advect
 from physics.pde.burgers import burgers
 from physics.pde.euler import Gas, compressible
 
-NAMES = {"advection": "Fourier shift", "burgers": "ETDRK4", "shock": "MUSCL-HLLC", "shock-pdebench": "MUSCL-HLLC"}
+NAMES = {
+    "advection": "Fourier shift",
+    "burgers": "ETDRK4",
+    "shock": "MUSCL-HLLC",
+    "shock-pdebench": "MUSCL-HLLC",
+    "smoke": "staggered grid",
+}
 
 
 def classical_solver(system: SystemSettings) -> Solver:
-    """The solver of a system: problems (float32 or 64) to states (b, field, t, x), float64, at the system's frames.
+    """The solver of a system: problems (float32 or 64) to states (b, field, t, x[, y]), float64, at the system's frames.
 
     It works on the cells of the problem, so that its error and its time depend on them; frames are those of the system.
     Raises NumericsError where it leaves the range in which it means something.
@@ -35,6 +42,8 @@ def _solve(system: SystemSettings, problem: Problem) -> Tensor:
                 return burgers(start, problem.forcing.double().cpu(), viscosity=parameter, times=times)
             if system.system == "advection":
                 return advect(start, parameter, times=times, length=system.length)
+            if system.system == "smoke":
+                return solve(system, start, problem.forcing.double().cpu(), times)
             gas = Gas(float(parameter[0]))
             return compressible(start, times, gas=gas, boundary=system.boundary, length=system.length)
     except ValueError as error:

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from medidiff.diffusion.denoiser import Denoiser
-from medidiff.diffusion.levels import Levels
 from medidiff.diffusion.noise import Noise
-from medidiff.diffusion.objectives import Batch, Denoising
+from medidiff.diffusion.objectives import Batch, Denoising, Objective
 from medidiff.operators.denoiser import LEVELS
+
+EDM_LOSS = Denoising(1.0, LEVELS)
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Direct:
 
     given_channel: int | None
     dropout: float = 0.5
-    levels: Levels = LEVELS
+    loss: Objective = EDM_LOSS  # of what is unknown
 
     def __call__(self, batch: Batch, denoiser: Denoiser, noise: Noise) -> Tensor:
         x0, condition = batch["x0"], batch["condition"]
@@ -35,7 +36,7 @@ class Direct:
             x0 = torch.cat([x0, (1 - given) * batch["forcing"]], 1)
             condition = hidden(condition, self.given_channel, given)
         handed = {"x0": x0, "condition": condition, "parameters": batch["parameters"]}
-        return Denoising(1.0, self.levels)(handed, denoiser, noise)
+        return self.loss(handed, denoiser, noise)
 
 
 def hidden(condition: Tensor, given_channel: int, given: Tensor | float) -> Tensor:

@@ -1,6 +1,8 @@
 """Trajectories and problems in the units of the network: one scale per field, conditions channel by channel."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,8 +24,8 @@ class Encoding:
 
     layout: OperatorLayout
     forces: tuple[str, ...]  # order of the force axis; empty where the system has none
-    state_scale: Numbers  # per field
-    force_scale: Numbers  # per force
+    state_scale: Numbers  # per field; of the published scales, per channel
+    force_scale: Numbers  # per force; the same
     force_condition: Numbers  # root mean square of every channel of the force
     initial_condition: Numbers  # of every channel of the initial state
     parameter_centre: Numbers  # middle of the range that was trained on
@@ -88,15 +90,24 @@ class Encoding:
 
     def channel_scale(self, which: str, like: Tensor) -> Tensor:
         """One number per channel of `state` or `force`, shaped to broadcast."""
-        scales = self.state_scale if which == "state" else self.force_scale
-        return along_channels(tuple(scale for scale in scales for _ in range(self.layout.bands)), like)
+        return along_channels(self.channel_scales(which), like)
+
+    def channel_scales(self, which: str) -> Numbers:
+        """The number by which every channel of `state` or `force` is divided."""
+        scales, channels = (self.state_scale, self.states) if which == "state" else (self.force_scale, self.force_channels)
+        return tuple(scale for scale in scales for _ in range(channels // len(scales)))
 
     def _grid(self, f: Tensor) -> tuple[int, ...]:
         return self.layout.grid(tuple(f.shape[2:]))
 
 
-def measure(layout: OperatorLayout, forces: tuple[str, ...], solved: Solved) -> Encoding:
-    """The encoding whose scales are those of a training set."""
+def measure(layout: OperatorLayout, forces: tuple[str, ...], solved: Solved, *, size: Callable | None = None) -> Encoding:
+    """The encoding whose scales are those of a training set.
+
+    size   of every channel of coefficients, by which it is divided; None: the root mean square, of states and forces by field
+    """
+    of_fields = size or partial(_per_field, bands=layout.bands)
+    size = size or root_mean_square
     problem = solved.problem
     parameters = problem.parameters
     low, high = parameters.amin(0), parameters.amax(0)
@@ -105,10 +116,10 @@ def measure(layout: OperatorLayout, forces: tuple[str, ...], solved: Solved) -> 
     return Encoding(
         layout=layout,
         forces=forces,
-        state_scale=_per_field(layout.encode(solved.states), layout.bands),
-        force_scale=_per_field(force, layout.bands) if forces else (),
-        force_condition=root_mean_square(force) if forces else (),
-        initial_condition=root_mean_square(layout.encode_initial(problem.initial, problem.sizes[0])),
+        state_scale=of_fields(layout.encode(solved.states)),
+        force_scale=of_fields(force) if forces else (),
+        force_condition=size(force) if forces else (),
+        initial_condition=size(layout.encode_initial(problem.initial, problem.sizes[0])),
         parameter_centre=tuple(((low + high) / 2).tolist()),
         parameter_scale=tuple(width.tolist()),
     )

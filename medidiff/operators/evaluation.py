@@ -17,7 +17,7 @@ from medidiff.operators.classical import classical_solver
 from medidiff.operators.control import FinalTarget
 from medidiff.operators.model import Operator
 from medidiff.operators.problem import Problem, Solved
-from medidiff.operators.restrict import cell_average, coarser, coarser_solved
+from medidiff.operators.restrict import cell_average, coarser, coarser_solved, interpolated
 from medidiff.operators.sampler import Drawing
 from medidiff.operators.settings import OperateSettings
 from medidiff.operators.systems import SystemSettings
@@ -29,7 +29,7 @@ OPTIMISER_ITERATIONS = 30  # of L-BFGS
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Arrays (b, field, t, x) by name, numbers that belong to the result, and seconds, which belong to the run."""
+    """Arrays (b, field, t, x[, y]) by name, numbers that belong to the result, and seconds, which belong to the run."""
 
     arrays: dict[str, np.ndarray]
     numbers: dict[str, object]
@@ -58,8 +58,8 @@ def evaluate(model: Operator, test: Solved, *, system: SystemSettings, settings:
         seconds["ensemble mean"] = (time.process_time() - begun) / len(test)
         arrays |= {"ensemble mean": drawn.mean, "spread": drawn.spread}
         numbers["ensemble"] = _ensemble(drawn.states.numpy(), drawn.spread.numpy(), truth.numpy())
-    cells, solver = truth.shape[-1], classical_solver(system)
-    for size in _sizes(cells, factor, system.solver_cells):
+    cells, solver = truth.shape[3], classical_solver(system)
+    for size in _sizes(cells, factor, system):
         given = coarser(test.problem, cells * factor // size)
         states, spent = _timed(lambda given=given: solver(given), len(test))
         arrays[f"solver, {size} cells"], seconds[f"solver, {size} cells"] = _on_grid(states, cells).to(truth), spent
@@ -73,8 +73,8 @@ def evaluate_refinement(model: Operator, test: Solved, *, system: SystemSettings
     """The operator refined to the test's grid, beside linear interpolation of the same coarse answer."""
     factor, drawing = factor_of(model, test), Drawing(settings.seed, settings.batch)
     refined, spent = _timed(lambda: super_resolve(model, test.problem, sampler=ANSWER, drawing=drawing).states[:, 0], len(test))
-    coarse = cell_average(refined, factor)
-    cells = test.problem.sizes[-1]
+    coarse = cell_average(refined, factor, dims=test.problem.dims)
+    cells = test.problem.sizes[1]
     arrays = {"truth": test.states, "refined": refined, "interpolated": _on_grid(coarse, cells)}
     found = {name: values.cpu().numpy() for name, values in arrays.items()}
     scores = {name: measures(found[name], found["truth"], system.length) for name in ("refined", "interpolated")}
@@ -129,9 +129,9 @@ def evaluate_control(model: Operator, test: Solved, *, system: SystemSettings, s
 def measures(predicted: np.ndarray, truth: np.ndarray, length: float) -> dict[str, float]:
     """Everything that compares one prediction with the truth, fields in units of their own root mean square.
 
-    predicted, truth   (b, field, t, x)
+    predicted, truth   (b, field, t, x[, y]); shocks are looked for along a single axis of space
     """
-    scale = np.sqrt(np.square(truth, dtype=np.float64).mean((0, 2, 3), keepdims=True))
+    scale, dims = _scale(truth), truth.ndim - 3
     mine, true = predicted / scale, truth / scale
     error = relative_l2(mine, true)
     return {
@@ -139,16 +139,16 @@ def measures(predicted: np.ndarray, truth: np.ndarray, length: float) -> dict[st
         "relative_l2_median": float(np.median(error)),
         "relative_l2_worst": float(error.max()),
         "mse": mean_square(predicted, truth),
-        **pdebench_metrics(mine, true, lengths=(length,)),
+        **pdebench_metrics(mine, true, lengths=(length,) * dims),
         "spectral_distance": spectral_distance(mine, true),
-        **shock_metrics(mine, true),
+        **(shock_metrics(mine, true) if dims == 1 else {}),
     }
 
 
 def factor_of(model: Operator, test: Solved) -> int:
     """How many cells of the test make one of the operator. Raises DataError where that is no whole number, or other frames."""
-    cells, frames = test.problem.sizes[-1], test.problem.sizes[0]
-    own = model.card.cells[-1]
+    frames, cells = test.problem.sizes[:2]
+    own = model.card.cells[0]
     if cells % own or frames != model.card.frames:
         raise DataError(
             f"{model.card.name}: found {cells} cells and {frames} frames, expected a multiple of {own} cells and "
@@ -157,18 +157,19 @@ def factor_of(model: Operator, test: Solved) -> int:
     return cells // own
 
 
-def _sizes(cells: int, factor: int, truth_cells: int) -> list[int]:
-    """Grids of the classical solver: half, the same, and the double where the test has it and was not solved on it."""
-    return [cells // 2, cells, *([2 * cells] if factor > 1 and 2 * cells < truth_cells else [])]
+def _sizes(cells: int, factor: int, system: SystemSettings) -> list[int]:
+    """Grids of the classical solver: half, the same, and the double where the test has it and was not solved on it.
+
+    Only those on which the walls of a chamber can stand, and none of a system that we have no solver of.
+    """
+    found = [cells // 2, cells, *([2 * cells] if factor > 1 and 2 * cells < system.solver_cells else [])]
+    return [size for size in found if system.has_solver and size % system.smallest_grid == 0]
 
 
 def _on_grid(states: Tensor, cells: int) -> Tensor:
     """States on another number of cells: averages of finer ones, linear interpolation of coarser ones."""
-    size = states.shape[-1]
-    if size >= cells:
-        return cell_average(states, size // cells)
-    flat = states.flatten(0, 2).unsqueeze(1)
-    return torch.nn.functional.interpolate(flat, size=cells, mode="linear").reshape(*states.shape[:3], cells)
+    size = states.shape[3]
+    return cell_average(states, size // cells, dims=states.ndim - 3) if size >= cells else interpolated(states, cells)
 
 
 def _timed(run: Callable[[], Tensor], count: int) -> tuple[Tensor, float]:
@@ -184,7 +185,7 @@ def _objective(solver, objective: FinalTarget, problem: Problem, forcing: Tensor
 
 
 def _ensemble(members: np.ndarray, half_width: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    scale = np.sqrt(np.square(truth, dtype=np.float64).mean((0, 2, 3), keepdims=True))
+    scale = _scale(truth)
     mine, true = members / scale[:, None], truth / scale
     return {
         "members": members.shape[1],
@@ -193,3 +194,9 @@ def _ensemble(members: np.ndarray, half_width: np.ndarray, truth: np.ndarray) ->
         "rank_chi2": rank_chi2(mine, true),
         "coverage_90": coverage(members.mean(1), half_width, truth),
     }
+
+
+def _scale(truth: np.ndarray) -> np.ndarray:
+    """The root mean square of every field, shaped to broadcast over (b, field, t, x[, y])."""
+    axes = (0, *range(2, truth.ndim))
+    return np.sqrt(np.square(truth, dtype=np.float64).mean(axes, keepdims=True))

@@ -10,8 +10,10 @@ import torch
 
 from medidiff.errors import ConfigError, NumericsError
 from medidiff.io.pde.trajectories import TrajectorySet, joined, read_trajectories, write_trajectories
+from medidiff.operators.chamber import AT_ONCE, draw_plumes, solve, walls
 from medidiff.operators.distributions import draw_humps, draw_jumps, draw_waves
-from medidiff.operators.systems import CHUNK, EQUATIONS, FIELDS, SPLITS, UNITS, SystemSettings
+from medidiff.operators.imported import import_split
+from medidiff.operators.systems import CHUNK, EQUATIONS, SPLITS, UNITS, SystemSettings
 from physics.pde.burgers import burgers
 from physics.pde.euler import Gas, compressible, conserved, primitive
 from physics.pde.riemann import exact_riemann
@@ -21,6 +23,7 @@ SOLVERS = {
     "burgers": "ETDRK4 in sine space",
     "shock": "exact Riemann solution",
     "shock-pdebench": "MUSCL, HLLC, SSP-RK3",
+    "smoke": "staggered grid, SSP-RK3, projection by sparse LU",
 }
 
 
@@ -35,7 +38,7 @@ def generate(settings: SystemSettings, split: str, chunk: int) -> TrajectorySet:
         raise ConfigError(f"split: found {split!r}, expected one of {', '.join(SPLITS)}.")
     entropy = [settings.seed, zlib.crc32(settings.system.encode()), SPLITS.index(split), chunk]
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
-    make = {"advection": _advection, "burgers": _burgers}.get(settings.system, _shock)
+    make = {"advection": _advection, "burgers": _burgers, "smoke": _smoke}.get(settings.system, _shock)
     try:
         u, u0, f, theta, names = make(settings, generator)
     except ValueError as error:
@@ -53,8 +56,14 @@ def generate_split(settings: SystemSettings, split: str, path: str | Path, *, co
 
     path     final file; chunks stand beside it in a folder of its name until it is whole
     client   of Dask, whose workers share the folder; None: chunk after chunk, here
+
+    A system without a solver is cut out of its file instead, at once.
     """
     path = Path(path)
+    if not settings.has_solver:
+        found = import_split(settings, split, count=count)
+        write_trajectories(found, path)
+        return found
     folder = path.with_name(f"{path.stem}.chunks")
     files = [folder / f"chunk-{chunk:06d}.h5" for chunk in range(-(-count // CHUNK))]
     missing = [(chunk, file) for chunk, file in enumerate(files) if not _is_of(file, settings)]
@@ -92,9 +101,12 @@ def _plain(settings: SystemSettings) -> dict:
 
 
 def _assembled(settings: SystemSettings, split: str, u, u0, f, theta, names: tuple[str, ...]) -> TrajectorySet:
-    fields, cells = FIELDS[settings.system], settings.cells
+    fields = settings.fields
     times = settings.duration_s * np.arange(1, settings.frames + 1) / settings.frames
-    x = settings.start + settings.length * (np.arange(cells) + 0.5) / cells
+    space = tuple(settings.start + settings.length * (np.arange(cells) + 0.5) / cells for cells in settings.grid)
+    solid = None
+    if settings.system == "smoke":
+        solid = np.broadcast_to(walls(settings.cells).numpy(), (len(u), 1, *settings.grid)).astype(np.float32)
     facts = {
         "system": settings.system,
         "equation": EQUATIONS[settings.system],
@@ -104,8 +116,8 @@ def _assembled(settings: SystemSettings, split: str, u, u0, f, theta, names: tup
         "split": split,
         "settings": _plain(settings),
     }
-    units = {name: UNITS[name] for name in (*fields, *names, "t", "x", *(() if f is None else ("f",)))}
-    return TrajectorySet(u, u0, times, (x,), fields, f, theta, names, units=units, facts=facts)
+    units = {name: UNITS[name] for name in (*fields, *names, "t", *"xy"[: len(space)], *(() if f is None else ("f",)))}
+    return TrajectorySet(u, u0, times, space, fields, f, theta, names, solid, units=units, facts=facts)
 
 
 def _fine(settings: SystemSettings) -> np.ndarray:
@@ -114,7 +126,9 @@ def _fine(settings: SystemSettings) -> np.ndarray:
 
 
 def _kept(settings: SystemSettings, values: np.ndarray) -> np.ndarray:
-    return cell_average(values, settings.solver_cells // settings.cells)
+    for axis in range(-len(settings.grid), 0):
+        values = cell_average(values, settings.solver_cells // settings.cells, axis=axis)
+    return values
 
 
 def _burgers(settings: SystemSettings, generator: np.random.Generator) -> tuple:
@@ -134,6 +148,21 @@ def _advection(settings: SystemSettings, generator: np.random.Generator) -> tupl
     times = settings.duration_s * np.arange(settings.frames + 1) / settings.frames
     found = [_kept(settings, drawn.value(x - drawn.speeds[:, None] * time)) for time in times]
     return np.stack(found[1:], 1)[:, None], found[0][:, None], None, drawn.speeds[:, None], ("speed",)
+
+
+def _smoke(settings: SystemSettings, generator: np.random.Generator) -> tuple:
+    frames, drawn, every = settings.solver_frames, draw_plumes(generator, CHUNK), settings.solver_frames // settings.frames
+    times = [settings.duration_s * (frame + 1) / frames for frame in range(frames)]
+    u0, u, f = drawn.initial(_fine(settings)), [], []
+    for first in range(0, CHUNK, AT_ONCE):  # of the fine grid, no more than these are in memory
+        rows = slice(first, first + AT_ONCE)
+        control = drawn.forcing(frames, settings.solver_cells, rows=rows)
+        with torch.inference_mode():
+            states = solve(settings, torch.tensor(u0[rows]), torch.tensor(control), times)
+        u.append(_kept(settings, states[:, :, every - 1 :: every].numpy()))
+        f.append(cell_average(_kept(settings, control), every, axis=-3))
+    theta = np.tile([settings.viscosity, settings.buoyancy], (CHUNK, 1))
+    return np.concatenate(u), _kept(settings, u0), np.concatenate(f), theta, ("viscosity", "buoyancy")
 
 
 def _shock(settings: SystemSettings, generator: np.random.Generator) -> tuple:

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from medidiff.errors import ConfigError, DataError
 from physics.wavelet.filters import check_length
@@ -21,6 +22,7 @@ class OperatorLayout:
     levels: int = 1  # the grid shrinks by 2**levels along every transformed axis; 0: physical space, no wavelets
     axes: str = "tx"  # transformed axes
     space: str = "x"  # axes of space that the data have
+    padded: tuple[int, ...] = ()  # the grid of the channels is filled up to this with zeros; empty: it is not
 
     def __post_init__(self):
         """Raises ConfigError for what cannot be transformed."""
@@ -61,8 +63,14 @@ class OperatorLayout:
     def grid(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """The grid of the channels of trajectories with `sizes` points along t, x[, y].
 
-        Raises DataError for lengths that the transform cannot halve.
+        Raises DataError for lengths that the transform cannot halve, and where `padded` is too small.
         """
+        found = self._transformed(sizes)
+        if self.padded and (len(self.padded) != len(found) or any(p < n for p, n in zip(self.padded, found))):
+            raise DataError(f"operator.padded: found {self.padded}, expected at least {found}, the grid of the coefficients.")
+        return self.padded or found
+
+    def _transformed(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         if not self.levels:
             return tuple(sizes)
         for axis, size in zip(self.names, sizes, strict=True):
@@ -77,15 +85,16 @@ class OperatorLayout:
     def encode(self, u: Tensor) -> Tensor:
         """W u, (b, field * bands, *grid), of trajectories (b, field, t, x[, y])."""
         self.grid(tuple(u.shape[2:]))
-        return self.wavelet.forward(u) if self.levels else u
+        return self._filled(self.wavelet.forward(u) if self.levels else u)
 
     def decode(self, w: Tensor, sizes: tuple[int, ...]) -> Tensor:
         """The trajectories (b, field, *sizes) of channels."""
+        w = w[(..., *(slice(0, size) for size in self._transformed(sizes)))] if self.padded else w
         return self.wavelet.inverse(w, self._along(sizes)) if self.levels else w
 
     def decode_adjoint(self, u: Tensor) -> Tensor:
         """The transpose of `decode`: a gradient with respect to trajectories becomes one with respect to channels."""
-        return self.wavelet.inverse_adjoint(u) if self.levels else u
+        return self._filled(self.wavelet.inverse_adjoint(u) if self.levels else u)
 
     def encode_initial(self, initial: Tensor, frames: int) -> Tensor:
         """The channels of an initial state repeated over all frames, without those of detail in time, which vanish.
@@ -95,8 +104,17 @@ class OperatorLayout:
         """
         grid = self.grid((frames, *initial.shape[2:]))
         w = initial if not self.levels or self.spatial is None else self.spatial.forward(initial)
+        w = self._filled(w)
         factor = 2 ** (self.levels / 2) if "t" in self.axes else 1.0  # of a constant in time, at filters of norm 1
         return (factor * w).unsqueeze(2).expand(*w.shape[:2], *grid)
+
+    def _filled(self, w: Tensor) -> Tensor:
+        """Zeros behind the end of every axis that `padded` makes longer; those of space alone where there is no time."""
+        if not self.padded:
+            return w
+        wanted = self.padded[len(self.padded) + 2 - w.ndim :]
+        ends = [(0, size - found) for size, found in zip(wanted, w.shape[2:])]
+        return functional.pad(w, [number for end in reversed(ends) for number in end])
 
     def coordinates(self, sizes: tuple[int, ...], like: Tensor) -> Tensor:
         """Places in [-1, 1] along every axis of the grid, (dims, *grid)."""

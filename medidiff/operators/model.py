@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from medidiff.diffusion.checkpoint import load_weights, read_tensors, tensor_bytes, weights_hash
 from medidiff.diffusion.networks.unet import UNet, UNetShape
+from medidiff.documents import json_object
 from medidiff.errors import ConfigError, DataError
 from medidiff.operators.denoiser import Regressor, StateDenoiser
 from medidiff.operators.encoding import Encoding
@@ -39,6 +40,7 @@ class OperatorCard:
     parameters: dict = field(default_factory=dict)  # name: smallest and largest value of the training
     residual_scale: tuple[float, ...] = ()  # of each channel, form residual
     refinement: dict = field(default_factory=dict)  # fields of Refinement, where there is a refiner
+    noise: str = "edm"  # edm, or cosine: the published diffusion, whose answers are clipped
     inflation: tuple[float, ...] = ()  # of each channel's deviation from the ensemble's mean
     interval_factor: float = 1.645  # standard deviations that hold 90 %
     training: dict = field(default_factory=dict)  # settings
@@ -77,7 +79,8 @@ class Operator:
 
     def denoiser(self, part: str) -> StateDenoiser:
         """Of the part `direct` or `residual`."""
-        return StateDenoiser(self.networks[part], self.encoding.states, self.encoding.given_channel)
+        encoding, noise = self.encoding, self.card.noise
+        return StateDenoiser(self.networks[part], encoding.states, encoding.given_channel, noise, noise == "cosine")
 
     def regressor(self, part: str) -> Regressor:
         """Of the part `regression` or `refiner`."""
@@ -101,7 +104,7 @@ def pack_operator(card: OperatorCard, networks: Mapping[str, nn.Module]) -> dict
     content = {**asdict(card), "weights_sha256": weights_hash(weights)}
     return {
         "model.safetensors": tensor_bytes(weights),
-        "card.json": (json.dumps(content, indent=1, sort_keys=True) + "\n").encode(),
+        "card.json": (json.dumps(content, indent=1) + "\n").encode(),  # parameters keep their order
     }
 
 
@@ -135,7 +138,7 @@ def joined_weights(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tenso
 def read_card(content: bytes) -> OperatorCard:
     """The card from its JSON; DataError that lists missing and unknown keys."""
     try:
-        found = json.loads(content)
+        found = json_object(content)
     except ValueError as error:
         raise DataError(f"card.json is not JSON ({error}); fetch the model again") from error
     known = {f.name for f in fields(OperatorCard)}

@@ -22,6 +22,11 @@ class Problem:
         """Frames, then cells along every axis of space."""
         return tuple(self.forcing.shape[2:])
 
+    @property
+    def dims(self) -> int:
+        """Axes of space."""
+        return self.initial.ndim - 2
+
     def at(self, index: Tensor | slice) -> "Problem":
         """Some of the batch."""
         return Problem(self.initial[index], self.forcing[index], self.parameters[index])

@@ -28,10 +28,10 @@ def check_refinement(model: Operator, problem: Problem) -> int:
         raise ConfigError(f"{model.card.name}: has no refiner; ask for the grid of {_grid(model.card.cells)}, or train one.")
     _check_fields(model, problem)
     cells = model.card.cells[0]
-    doublings = math.log2(problem.sizes[-1] / cells)
+    doublings = math.log2(problem.sizes[1] / cells)
     if doublings != int(doublings) or doublings < 1:
         finer = ", ".join(str(cells * 2**k) for k in (1, 2, 3))
-        raise DataError(f"{model.card.name}: {problem.sizes[-1]} cells, the refiner makes {finer}. Resample to one of them.")
+        raise DataError(f"{model.card.name}: {problem.sizes[1]} cells, the refiner makes {finer}. Resample to one of them.")
     return int(doublings)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from medidiff.diffusion.denoiser import Denoiser
-from medidiff.diffusion.grid import karras, uniform_lambda, with_zero
+from medidiff.diffusion.grid import karras, trailing, uniform_lambda, with_zero
 from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.onestep import euler, heun
 from medidiff.diffusion.sample import Step, sample, start
@@ -15,6 +15,7 @@ from medidiff.operators.encoding import along_channels
 from medidiff.operators.model import Operator
 from medidiff.operators.problem import Problem
 from medidiff.operators.projection import Mass, Projected
+from medidiff.operators.published import cosine_table
 from medidiff.operators.residual import with_guess
 from medidiff.operators.settings import SamplerSettings
 
@@ -30,6 +31,8 @@ class Drawing:
 
 def level_grid(settings: SamplerSettings) -> Tensor:
     """Falling levels, ending in 0; a single step goes from the first level to the answer."""
+    if settings.method == "ddim":
+        return with_zero(trailing(settings.steps, cosine_table()))
     low, high = settings.sigma_min, settings.sigma_max
     if settings.steps == 1:
         return torch.tensor([high, 0.0], dtype=torch.float64)
@@ -39,7 +42,8 @@ def level_grid(settings: SamplerSettings) -> Tensor:
 
 def method(settings: SamplerSettings) -> Step:
     """The engine's step; restart forgets the noise after every look, as consistency models do."""
-    return {"euler": euler, "heun": heun, "restart": renoise(eta=1.0, rule="fresh")}[settings.method]
+    fresh, ddim = renoise(eta=1.0, rule="fresh"), renoise(eta=1.0, rule="ancestral")
+    return {"euler": euler, "heun": heun, "restart": fresh, "ddim": ddim}[settings.method]
 
 
 @torch.no_grad()
@@ -77,8 +81,9 @@ def _sampled(model, problem, condition, guess, *, members, sampler, noise, mass)
         denoiser = Projected(denoiser, constraint, offset, scale, model.encoding.states)
     channels = model.encoding.states + (model.encoding.force_channels if guess is None else 0)
     names = tuple(f"{item}-{member}" for item in noise.items for member in range(members))
-    u = start((len(names), channels, *condition.shape[2:]), sampler.sigma_max, noise=noise.of(*names)).to(condition.device)
-    y = sample(denoiser, u, level_grid(sampler), method(sampler), noise=noise.of(*names), **many)
+    grid = level_grid(sampler)
+    u = start((len(names), channels, *condition.shape[2:]), float(grid[0]), noise=noise.of(*names)).to(condition.device)
+    y = sample(denoiser, u, grid, method(sampler), noise=noise.of(*names), **many)
     return offset + scale * y[:, : model.encoding.states]
 
 
@@ -87,5 +92,6 @@ def sample_joint(model: Operator, denoiser: Denoiser, problem: Problem, *, sampl
     count = len(handed["condition"])
     channels = model.encoding.states + model.encoding.force_channels
     shape = (count, channels, *model.encoding.layout.grid(problem.sizes))
-    u = start(shape, sampler.sigma_max, noise=noise).to(handed["condition"].device)
-    return sample(denoiser, u, level_grid(sampler), method(sampler), noise=noise, **handed)
+    grid = level_grid(sampler)
+    u = start(shape, float(grid[0]), noise=noise).to(handed["condition"].device)
+    return sample(denoiser, u, grid, method(sampler), noise=noise, **handed)

@@ -14,8 +14,10 @@ Form = Literal["direct", "regression", "residual"]
 class SamplerSettings(Settings):
     """From noise to a sample. Few steps give the best single answer, more of them restore the spread of an ensemble."""
 
-    method: Literal["restart", "euler", "heun"] = Field(
-        "heun", description="restart: best single answer; euler, heun: ensembles; heun needs 5 steps or more"
+    method: Literal["restart", "euler", "heun", "ddim"] = Field(
+        "heun",
+        description="restart: best single answer; euler, heun: ensembles; heun needs 5 steps or more; ddim: as published, "
+        "over the 1000 steps of a model with noise `cosine`, with all the fresh noise that the rule allows",
     )
     steps: int = Field(5, ge=1, le=1000, description="noise levels, 1 to 1000; heun calls the network 2 steps - 1 times")
     sigma_max: float = Field(20.0, gt=0, le=75, description="first noise level, of data with root mean square 1, to 75")

@@ -11,8 +11,10 @@ from medidiff.diffusion.networks.unet import UNet
 from medidiff.diffusion.train import Training
 from medidiff.operators.denoiser import Regressor, StateDenoiser, network_shape
 from medidiff.operators.direct import Direct
-from medidiff.operators.encoding import Encoding, root_mean_square
+from medidiff.operators.encoding import Encoding, measure, root_mean_square
+from medidiff.operators.layout import OperatorLayout
 from medidiff.operators.problem import Solved
+from medidiff.operators.published import NoisePrediction, rounded_maximum
 from medidiff.operators.refine import Refinement, Refining, measure_refinement
 from medidiff.operators.regression import Regression, answers
 from medidiff.operators.residual import Residual
@@ -101,6 +103,11 @@ def prepare_part(
     return make(settings, stage, sets, encoding, networks)
 
 
+def encoding_for(settings: OperatorTraining, layout: OperatorLayout, forces: tuple[str, ...], train: Solved) -> Encoding:
+    """The encoding of a training set with the scales that the recipe asks for."""
+    return measure(layout, forces, train, size=rounded_maximum if settings.recipe.scale == "maximum" else None)
+
+
 def training_of(settings: OperatorTraining, stage: Stage) -> Training:
     """The numbers of the engine's loop."""
     names = ("final_rate", "warmup", "weight_decay", "ema_widths", "seed", "save_every")
@@ -118,9 +125,13 @@ def _regression(settings, stage, sets: Sets, encoding: Encoding, networks) -> Pr
 def _direct(settings, stage, sets: Sets, encoding: Encoding, networks) -> Prepared:
     channels = encoding.states + encoding.force_channels
     network = _network(settings, encoding, channels=channels, condition=encoding.conditions)
-    adapter = partial(StateDenoiser, states=encoding.states, given_channel=encoding.given_channel)
+    noise = settings.recipe.noise
+    adapter = partial(StateDenoiser, states=encoding.states, given_channel=encoding.given_channel, noise=noise)
     data, held_out = Encoded(sets.train, encoding), _all(Encoded(sets.validation, encoding))
     objective = Direct(encoding.given_channel, stage.dropout)
+    if noise == "cosine":
+        weights = encoding.channel_scales("state") + encoding.channel_scales("force")
+        objective = Direct(encoding.given_channel, stage.dropout, NoisePrediction(weights))
     return Prepared(network, data, held_out, objective, adapter, training_of(settings, stage))
 
 

@@ -18,6 +18,9 @@ class LayoutSettings(Settings):
     mode: Literal["zero", "symmetric", "periodization"] = Field("periodization", description="what stands beyond the ends")
     levels: int = Field(1, ge=0, le=3, description="halvings of the grid, 1 to 3; 0: physical space, no wavelets")
     axes: str = Field("tx", description="transformed axes, some of t, x, y in this order")
+    padded: tuple[int, ...] = Field(
+        (), description="grid of the channels, filled up with zeros; empty: as the transform leaves it"
+    )
 
 
 class OperatorData(Settings):
@@ -51,6 +54,24 @@ class Stage(Settings):
     dropout: float = Field(0.5, ge=0, le=1, description="of direct: how often the force is unknown; 0: it is always given")
 
 
+class Recipe(Settings):
+    """The two choices of the published code that change what a network learns; the defaults are ours."""
+
+    noise: Literal["edm", "cosine"] = Field(
+        "edm", description="of form direct; cosine: 1000 steps, noise predicted, answers clipped"
+    )
+    scale: Literal["field", "maximum"] = Field(
+        "field",
+        description="field: root mean square; maximum: largest value of each channel, rounded up, which also weighs the loss",
+    )
+
+    @model_validator(mode="after")
+    def _clipped_data_fit(self) -> Self:
+        if self.noise == "cosine" and self.scale == "field":
+            raise ValueError("noise cosine clips answers to [-1, 1]: it needs scale maximum, which puts the data there")
+        return self
+
+
 class OperatorTraining(Settings):
     """How an operator is trained."""
 
@@ -59,6 +80,7 @@ class OperatorTraining(Settings):
     layout: LayoutSettings = Field(LayoutSettings(), description="the transform")
     data: OperatorData = Field(OperatorData(), description="trajectories")
     network: OperatorNetwork = Field(OperatorNetwork(), description="the U-Net")
+    recipe: Recipe = Field(Recipe(), description="ours, or as published")
     stages: tuple[Stage, ...] = Field(min_length=1, description="parts in the order in which they are trained")
     final_rate: float = Field(1e-5, ge=0, description="learning rate at the last step, reached along a cosine")
     warmup: int = Field(100, ge=0, description="steps in which the rate rises")
@@ -80,6 +102,8 @@ class OperatorTraining(Settings):
             raise ValueError("stages: residual comes after regression, from whose answers it learns")
         if "residual" in parts and not self.data.held_back:
             raise ValueError("data.held_back: residual learns from trajectories that the regression has not seen; give 1 or more")
+        if self.recipe.noise == "cosine" and "residual" in parts:
+            raise ValueError("recipe.noise cosine is of form direct alone; the residual's noise is EDM's")
         if self.warmup > min(stage.steps for stage in self.stages):
             raise ValueError(f"warmup {self.warmup}: longer than a stage")
         return self

@@ -20,15 +20,18 @@ def method_colours(names: Sequence[str]) -> dict[str, str]:
 
 
 def spacetime_figure(found: Predictions, shown: str) -> Figure:
-    """Truth, one prediction, their difference and, where there is one, the half width of the interval, x right and t up."""
-    truth, mine = (np.asarray(found.arrays[name]) for name in ("truth", shown))
+    """Truth, one prediction, their difference and, where there is one, the half width of the interval, x right and t up.
+
+    Of two axes of space the last frame, x right and y up.
+    """
+    truth, mine = (_image(np.asarray(found.arrays[name])) for name in ("truth", shown))
     columns = ["truth", shown, "difference"] + (["half width of the 90 % interval"] if "spread" in found.arrays else [])
     rows = min(SHOWN, len(truth))
     figure = Figure(figsize=(WIDTH_IN, 2.5 * rows + 0.3), facecolor=BACKGROUND, layout="constrained")
     axes = figure.subplots(rows, len(columns), squeeze=False, sharex=True, sharey=True)
     for row in range(rows):
         images = {"truth": truth[row, 0], shown: mine[row, 0], "difference": mine[row, 0] - truth[row, 0]}
-        images[columns[-1]] = found.arrays["spread"][row, 0] if "spread" in found.arrays else images["difference"]
+        images[columns[-1]] = _image(found.arrays["spread"])[row, 0] if "spread" in found.arrays else images["difference"]
         top = float(np.abs(truth[row, 0]).max())
         low = -top if truth[row, 0].min() < 0 else 0.0
         miss = float(np.abs(images["difference"]).max())
@@ -43,7 +46,7 @@ def spacetime_figure(found: Predictions, shown: str) -> Figure:
             bar.ax.tick_params(colors=INK, labelsize=7)
             if not row:
                 ax.set_title(name, color=INK, fontsize=9, loc="left")
-        axes[row, 0].set_ylabel("t (s)", color=INK, fontsize=8)
+        axes[row, 0].set_ylabel("t (s)" if found.arrays["truth"].ndim == 4 else "y (m)", color=INK, fontsize=8)
     for ax in axes[-1]:
         ax.set_xlabel("x (m)", color=INK, fontsize=8)
     _dress(figure)
@@ -56,7 +59,7 @@ def error_figure(found: Predictions, methods: Sequence[str]) -> Figure:
     times = found.facts["duration_s"] * np.arange(1, truth.shape[2] + 1) / truth.shape[2]
     figure = Figure(figsize=(WIDTH_IN, 3.6), facecolor=BACKGROUND, layout="constrained")
     left, right = figure.subplots(1, 2)
-    waves = np.arange(1, truth.shape[3] // 2 + 1)
+    waves = np.arange(1, min(truth.shape[3:]) // 2 + 1)
     right.loglog(waves, energy_spectrum(truth)[-1, 1:], color=TRUTH_COLOUR, lw=2, label="truth")
     for name in methods:
         error = error_over_time(found.arrays[name], truth).mean(1)
@@ -117,9 +120,15 @@ def control_figure(found: Predictions) -> Figure:
     return figure
 
 
+def _image(states: np.ndarray) -> np.ndarray:
+    """(b, field, up, right) of (b, field, t, x); of (b, field, t, x, y) the last frame."""
+    return states if states.ndim == 4 else states[:, :, -1].swapaxes(-1, -2)
+
+
 def _extent(found: Predictions) -> tuple[float, float, float, float]:
     start, length = found.facts["start"], found.facts["length"]
-    return start, start + length, 0.0, found.facts["duration_s"]
+    is_line = next(iter(found.arrays.values())).ndim == 4
+    return start, start + length, *((0.0, found.facts["duration_s"]) if is_line else (start, start + length))
 
 
 def _dress(figure: Figure) -> None:

@@ -8,11 +8,11 @@ import torch
 
 import medidiff
 from medidiff.diffusion.networks.unet import UNet
-from medidiff.operators.encoding import Encoding, measure
+from medidiff.operators.encoding import Encoding
 from medidiff.operators.layout import OperatorLayout
 from medidiff.operators.model import Operator, OperatorCard, pack_operator, read_card
 from medidiff.operators.scores import calibrated, scores_of
-from medidiff.operators.training import Prepared, prepare_part, shapes
+from medidiff.operators.training import Prepared, encoding_for, prepare_part, shapes
 from medidiff.operators.training_settings import OperatorFile, Stage
 from medidiff.training.operator_page import operator_page
 from medidiff.training.run import MeanLoss, OnDevice, OnLine, Run, Trained, run_training
@@ -31,8 +31,8 @@ def train_operator(
     """
     settings = file.operator
     made = operator_sets(settings, Path(folder) / "data")
-    layout = OperatorLayout(made.kind.fields, **settings.layout.model_dump())
-    encoding = measure(layout, () if made.kind.f is None else ("f",), made.sets.train)
+    layout = OperatorLayout(made.kind.fields, **settings.layout.model_dump(), space="xy"[: len(settings.system.grid)])
+    encoding = encoding_for(settings, layout, made.forces, made.sets.train)
     networks: dict[str, UNet] = {}
     card = _first_card(file, made, encoding, history)
     for stage in settings.stages:
@@ -72,10 +72,11 @@ def _first_card(file: OperatorFile, made: OperatorSets, encoding: Encoding, hist
         title=file.title,
         system=settings.system.system,
         form=settings.form,
+        noise=settings.recipe.noise,
         encoding=asdict(encoding),
         networks={},
         frames=settings.system.frames,
-        cells=(settings.system.cells,),
+        cells=settings.system.grid,
         dt_s=kind.dt_s,
         length=settings.system.length,
         boundary=settings.system.boundary,

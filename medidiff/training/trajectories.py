@@ -24,6 +24,12 @@ class OperatorSets:
     kind: TrajectorySet  # any of them, for names, grid and times
     source: Mapping[str, object]  # JSON, for the card and for resuming
 
+    @property
+    def forces(self) -> tuple[str, ...]:
+        """Names of the forces: one, or one along each axis of space."""
+        count = 0 if self.kind.f is None else self.kind.f.shape[1]
+        return ("f",) if count == 1 else tuple(f"f_{axis}" for axis in "xy"[:count])
+
 
 def operator_sets(settings: OperatorTraining, folder: str | Path) -> OperatorSets:
     """The trajectories of the settings; splits that their folder holds already are read, others are made.

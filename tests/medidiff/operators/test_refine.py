@@ -3,6 +3,7 @@ import torch
 
 from medidiff.diffusion.noise import Noise
 from medidiff.errors import ConfigError, DataError
+from medidiff.operators.problem import Problem, Solved
 from medidiff.operators.refine import Refining, measure_refinement
 from medidiff.operators.restrict import cell_average, coarser
 from medidiff.operators.task import ANSWER, simulate, super_resolve
@@ -14,6 +15,19 @@ def test_the_exact_detail_gives_the_fine_trajectory():
     refinement = measure_refinement(("u",), ("f",), fine)
     found = refinement.joined(cell_average(fine.states, 2), refinement.detail(fine.states))
     torch.testing.assert_close(found, fine.states, rtol=0, atol=1e-12)
+
+
+def test_of_two_axes_of_space_three_bands_are_detail_and_the_averages_of_squares_stay():
+    generator = torch.Generator().manual_seed(0)
+    draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)
+    fine = Solved(Problem(draw(3, 2, 16, 8), draw(3, 1, 4, 16, 8), draw(3, 1)), draw(3, 2, 4, 16, 8))
+    refinement = measure_refinement(("u", "v"), ("f",), fine)
+    coarse, detail = cell_average(fine.states, 2, dims=2), refinement.detail(fine.states)
+    assert detail.shape == (3, 6, 4, 8, 4) == (3, refinement.channels, 4, 8, 4)
+    torch.testing.assert_close(refinement.joined(coarse, detail), fine.states, rtol=0, atol=1e-12)
+    other = refinement.joined(coarse, draw(*detail.shape))
+    torch.testing.assert_close(cell_average(other, 2, dims=2), coarse, rtol=0, atol=1e-12)
+    assert refinement.condition(coarse, fine.problem).shape == (3, refinement.conditions, 4, 8, 4)
 
 
 def test_refining_keeps_the_averages_whatever_the_network_says():
