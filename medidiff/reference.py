@@ -10,7 +10,7 @@ from medidiff.config import Config
 
 HEAD = """# Configuration
 
-Written from the code by `make docs`. A configuration is a YAML file; what it does not name has the default. An unknown key
+Written from the code by `make reference`. A configuration is a YAML file; what it does not name has the default. An unknown key
 is an error, and all mistakes are reported at once. `medidiff check FILE` checks one, `medidiff config schema` prints the
 JSON Schema.
 """

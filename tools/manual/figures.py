@@ -26,7 +26,7 @@ from medidiff.report.scene import TRUTH, Scene
 from medidiff.report.slices import slices_figure
 from medidiff.report.spacetime import spacetime_figure
 
-DPI, COLOURS = 72, 96  # small files: the pictures show what a page looks like, no detail
+DPI = 72  # small files: the pictures show what a page looks like, no detail
 
 
 def segmentation(results: Path) -> Figure:
@@ -72,10 +72,10 @@ FIGURES: dict[str, Callable[[Path], Figure]] = {
 
 
 def small_png(figure: Figure) -> bytes:
-    """The figure in few colours, the same bytes for the same picture."""
+    """The figure without what matplotlib writes beside it, the same bytes for the same picture."""
     drawn, packed = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI, facecolor=BACKGROUND)
-    Image.open(drawn).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(packed, format="png", optimize=True)
+    Image.open(drawn).convert("RGB").save(packed, format="png", optimize=True)
     return packed.getvalue()
 
 
