@@ -83,7 +83,7 @@ def test_the_schema_is_json_and_names_every_section():
 
 def test_the_reference_in_docs_is_the_one_of_the_code(request):
     written = (request.config.rootpath / "docs" / "configuration.md").read_text()
-    assert written == markdown(), "run `make docs`"
+    assert written == markdown(), "run `make reference`"
 
 
 @pytest.mark.parametrize("name", ["demo.yaml", "demo-real.yaml"])
