@@ -1,7 +1,7 @@
 """Five-fold cross-validation: what networks that have never seen a patient say of it, for all patients; kept on disk.
 
-In every fold a U-Net is trained from nothing, then a diffusion model from it, far shorter than the shipped ones: what is fitted
-and judged on these answers is the method, not the shipped weights.
+In every fold a U-Net is trained from nothing, then a diffusion model from it, far smaller and shorter than the shipped ones: what
+is fitted and judged on these answers is the method, not the shipped weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,12 +37,12 @@ ITEMS = 16  # patches of the training that choose among raw and averaged weights
 class Budget:
     """What each fold costs."""
 
-    unet: int = 400  # steps of two patches
-    diffusion: int = 200  # further steps
-    width: int = 24  # of the network; 32 is shipped
+    unet: int = 240  # steps of two patches
+    diffusion: int = 120  # further steps
+    width: int = 16  # of the network; 32 is shipped
     patch: int = 40  # voxels along each side; 48 is shipped
-    members: int = 4
-    looks: int = 6
+    members: int = 3
+    looks: int = 4
     flips: int = 2  # mirrored looks of the U-Net
 
     @property
