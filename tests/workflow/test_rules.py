@@ -48,9 +48,9 @@ def test_snakefmt_would_change_nothing():
 PATIENTS = {"convert": 6, "truth": 6, "segment": 30, "segment_by_network": 6, "maps": 6, "export": 36, "evaluate": 36}
 SCANS = {"simulate": 2, "reconstruct": 6, "series": 6, "compare": 6}
 ECHOES = {"dehaze": 3, "cine": 3, "score": 3}
-SYSTEMS = {"trajectories": 1, "operate": 1, "super_resolve": 1}
-DEMO = PATIENTS | SCANS | ECHOES | SYSTEMS | {"phantom": 8, "chromatograph": 1, "page": 12, "index": 1, "all": 1}
-REAL_PATIENTS = {"convert": 3, "truth": 3, "segment": 15, "export": 15, "evaluate": 15}
+SYSTEMS = {"trajectories": 2, "operate": 2, "super_resolve": 1, "control": 1}
+DEMO = PATIENTS | SCANS | ECHOES | SYSTEMS | {"phantom": 8, "chromatograph": 1, "page": 13, "index": 1, "all": 1}
+REAL_PATIENTS = {"convert": 3, "truth": 3, "segment": 15, "segment_by_network": 6, "maps": 6, "export": 21, "evaluate": 21}
 REAL_SCANS = {"simulate": 3, "acquire": 1, "reconstruct": 12, "series": 12, "compare": 9, "dehaze": 2, "cine": 2, "score": 2}
 
 

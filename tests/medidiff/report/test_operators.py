@@ -41,6 +41,14 @@ def test_the_page_says_whether_the_classical_solver_is_better(results, took, ver
     assert all((root / "report" / f"B-1.{kind}.png").is_file() for kind in ("spacetime", "errors", "cost"))
 
 
+def test_of_two_axes_of_space_the_last_frame_is_drawn(results):
+    root, folder, predictions = results
+    plane = {name: np.repeat(values[..., None], 12, -1) for name, values in predictions.arrays.items()}
+    _record(folder, "operate", {"methods": SCORES, "system": "smoke"})
+    write_predictions(Predictions(plane, FACTS), folder / "operate" / "predictions.h5")
+    assert "B-1.spacetime.png" in _page(root) and (root / "report" / "B-1.errors.png").is_file()
+
+
 def test_a_page_without_predictions_or_with_a_damaged_file_is_written_all_the_same(results):
     root, folder, _ = results
     _record(folder, "operate", {"methods": SCORES, "system": "burgers"})
