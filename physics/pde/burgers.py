@@ -18,6 +18,7 @@ from physics.pde.explicit import march_frames
 from physics.pde.faces import GHOSTS, RECONSTRUCTIONS, padded
 from physics.pde.frames import Force, FrameForce, check_growth, check_state, frame_edges, per_member, replayed
 
+MOST_SUBSTEPS = 20_000  # chosen for one frame; a force that needs more never ends
 COURANT = 1.0  # max |u| dt/dx of the chosen sub-steps; the method allows 2.83/(2 pi/3) = 1.35
 GHOST_CELLS = {"walls": "odd", "periodic": "periodic"}
 
@@ -39,7 +40,7 @@ def burgers(
     times       (t,)                          increasing; t = 0 is u0
     boundary                                  "walls" or "periodic"
     substeps                                  per frame; None: chosen for each frame from the fastest trajectory of the batch
-    returns     (b, 1, t, x)                  raises ValueError on bad input, unstable sub-steps, or a blow-up
+    returns     (b, 1, t, x)                  raises ValueError on bad input, unstable or too many sub-steps, or a blow-up
 
     Spectrally accurate in x until max|u|/viscosity meets the grid, fourth order in time; memory for gradients is the frames.
     """
@@ -54,6 +55,8 @@ def burgers(
     for frame, (start, end) in enumerate(pairwise(edges)):
         push = (end - start) * _largest_force(force_at, frame, start, end)
         count = substeps or _count(float((size + push).max()) * (end - start) * cells)
+        if not substeps and count > MOST_SUBSTEPS:
+            raise ValueError(f"the frame at t = {end:g} needs {count} sub-steps, at most {MOST_SUBSTEPS}. Lower the force.")
         key = (round(end - start, 12), count)
         if key not in steppers:
             steppers[key] = etdrk4(nu, points=points, period=period, step=(end - start) / count)

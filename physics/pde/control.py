@@ -78,7 +78,7 @@ def minimise(
     objective    (b, ...) -> (b,)   differentiable
     start        (b, ...)
     size                            unit in which the control is searched; 1/sqrt(dx dt) makes the gradient that of L2
-    iterations                      of L-BFGS
+    iterations                      of L-BFGS; the objective is evaluated at most 5/4 times as often, but for the last search
     history                         gradients that shape the step
     returns                         the best control that was evaluated, per problem (Liu and Nocedal 1989)
     """
@@ -86,6 +86,7 @@ def minimise(
     search = torch.optim.LBFGS(
         [scaled],
         max_iter=iterations,
+        max_eval=iterations + iterations // 4,
         history_size=history,
         tolerance_grad=1e-10,
         tolerance_change=1e-13,

@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 
 from physics.wavelet.axis import analyse, analyse_adjoint, synthesise, synthesise_adjoint
-from physics.wavelet.filters import check_length, check_transform, coefficients, points
+from physics.wavelet.filters import check_length, check_transform, coefficients, points, taps
+from physics.wavelet.windows import analyse_plane
+
+FEW_TAPS = 4  # up to which both axes of a plane are transformed at once
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class Wavelet:
     def forward(self, u: Tensor) -> Tensor:
         """W u, (b, field · (2^d)^levels, *coarse), of arrays (b, field, *space), float32 or float64, on their device."""
         self.coarse([u.shape[axis] for axis in self.axes])
+        if self.levels == 1 and self.axes == (-2, -1) and taps(self.family) <= FEW_TAPS and u.ndim == 4:
+            return analyse_plane(u.flatten(0, 1), self.family, self.mode).unflatten(0, u.shape[:2]).flatten(1, 2)
         return self._down(u, analyse)
 
     def inverse(self, w: Tensor, sizes: Sequence[int] = ()) -> Tensor:

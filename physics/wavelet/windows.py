@@ -20,6 +20,15 @@ def analyse(u: Tensor, family: str, mode: str) -> Tensor:
     return _down(_continued(u, left, right, mode), coefficients(size, family, mode), family, is_synthesis=False, start=0)
 
 
+def analyse_plane(u: Tensor, family: str, mode: str) -> Tensor:
+    """All four bands (b, 4, x, y) of both axes of (b, x, y) at once: faster for filters of few taps, as no band is copied."""
+    sizes = u.shape[1:]
+    for axis, size in zip((1, 2), sizes):
+        left, right = _margins(size, family, mode)
+        u = _continued(u.transpose(1, axis), left, right, mode).transpose(1, axis)
+    return functional.conv2d(u.unsqueeze(1), _plane_filters(family, u.dtype, u.device), stride=2)
+
+
 def analyse_adjoint(w: Tensor, family: str, mode: str, *, size: int) -> Tensor:
     """The transpose of `analyse`: what stands beyond the ends is added to the point it was a copy of."""
     left, right = _margins(size, family, mode)
@@ -31,7 +40,7 @@ def analyse_adjoint(w: Tensor, family: str, mode: str, *, size: int) -> Tensor:
 def synthesise(w: Tensor, family: str, mode: str, *, size: int) -> Tensor:
     """Points (b, size, y) of coefficients (b, 2 m, y):  u[i] = Σ_k g[i - 2 k + s] c[k], s = taps/2 - 1 or taps - 2."""
     margin, start = _reach(family, mode)
-    if margin:
+    if margin:  # the bands are continued, each by itself
         bands = w.unflatten(1, (2, -1)).flatten(0, 1)
         w = _continued(bands, margin, margin, mode).unflatten(0, (-1, 2)).flatten(1, 2)
     return _up(w, size, family, is_synthesis=True, start=start)
@@ -105,6 +114,14 @@ def _up_matrices(family: str, is_synthesis: bool, start: int, dtype: torch.dtype
     return torch.tensor(matrices, dtype=dtype, device=device), first
 
 
+@cache
+def _plane_filters(family: str, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(4, 1, taps, taps): products of the filters of both axes, in the order of the bands."""
+    filters = torch.tensor(_filters(family, False), dtype=torch.float64)
+    planes = torch.einsum("ai,bj->abij", filters, filters).flatten(0, 1).unsqueeze(1)
+    return planes.to(device, dtype)
+
+
 def _filters(family: str, is_synthesis: bool) -> np.ndarray:
     """(2, taps): low and high pass in the order in which they meet the points."""
     wavelet = pywt.Wavelet(family)
@@ -122,7 +139,8 @@ def _margins(size: int, family: str, mode: str) -> tuple[int, int]:
 def _reach(family: str, mode: str) -> tuple[int, int]:
     """How many coefficients beyond either end synthesis needs, and which filtered point, counted from them, is the first."""
     length = taps(family)
-    return (length // 2, length + length // 2 - 1) if mode == "periodization" else (0, length - 2)
+    margin = length // 4 if mode == "periodization" else 0
+    return margin, 2 * margin + (length // 2 - 1 if mode == "periodization" else length - 2)
 
 
 def _continued(x: Tensor, left: int, right: int, mode: str) -> Tensor:

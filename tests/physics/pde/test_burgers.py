@@ -187,6 +187,12 @@ def test_unstable_substeps_are_refused_before_the_run_with_a_number_that_works()
     assert torch.isfinite(burgers(u0, None, viscosity=0.02, times=[0.1], substeps=needed)).all()
 
 
+def test_a_force_that_would_need_sub_steps_without_end_is_refused():
+    u0, force = torch.zeros(1, 1, 32, dtype=F64), torch.full((1, 1, 2, 32), 1e6, dtype=F64)
+    with pytest.raises(ValueError, match=r"the frame at t = 0\.5 needs \d+ sub-steps, at most 20000\. Lower the force"):
+        burgers(u0, force, viscosity=0.01, times=[0.5, 1.0])
+
+
 def test_a_run_that_grows_beyond_the_maximum_principle_stops_with_advice():
     u0 = torch.zeros(2, 1, 32, dtype=F64)
     force = torch.zeros(2, 1, 10, 32, dtype=F64)

@@ -65,3 +65,10 @@ def test_minimise_solves_every_quadratic_of_a_batch_exactly():
     found = minimise(lambda c: (curvature * (c - aim).square()).sum(1), torch.zeros_like(aim), size=3.0)
     assert float((found.control - aim).abs().max()) < 1e-7
     assert found.evaluations < 60
+
+
+def test_a_search_that_could_go_on_for_ever_ends_with_its_iterations():
+    steep = lambda c: (1 + (c[:, :-1] - 1).square() + 100 * (c[:, 1:] - c[:, :-1].square()).square()).sum(1)  # Rosenbrock
+    few, more = (minimise(steep, torch.full((1, 6), -1.0, dtype=F64), iterations=count) for count in (4, 12))
+    assert few.evaluations <= 5 + 25 and more.evaluations <= 15 + 25  # the last search may look 25 times
+    assert float(more.objective) < float(few.objective)
