@@ -37,8 +37,8 @@ ITEMS = 16  # patches of the training that choose among raw and averaged weights
 class Budget:
     """What each fold costs."""
 
-    unet: int = 240  # steps of two patches
-    diffusion: int = 120  # further steps
+    unet: int = 200  # steps of two patches
+    diffusion: int = 100  # further steps
     width: int = 16  # of the network; 32 is shipped
     patch: int = 40  # voxels along each side; 48 is shipped
     members: int = 3
