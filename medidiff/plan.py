@@ -16,7 +16,7 @@ from medidiff.operators.settings import OperateSettings
 from medidiff.operators.study_settings import OperatorStudy
 from medidiff.phantoms.recording_settings import FILE as SCAN_FILE
 from medidiff.reconstruction.settings import NEED_PRIOR, ReconstructSettings
-from medidiff.segmentation.settings import NETWORKS
+from medidiff.segmentation.settings import NETWORKS, SegmentSettings
 from medidiff.studies import Study, read_studies
 
 PIPELINES = ("petct", "lc", "pde", "ct", "mr", "us")  # kinds of study that have one
@@ -166,7 +166,26 @@ def recording_facts(config: Config, study: Study) -> RecordingFacts:
 def operate_settings(config: Config, name: str) -> OperateSettings:
     """The settings of a system's operator, its seed made of that of the run and of the study's name."""
     section = config.studies.systems[name].operate
-    return section.model_copy(update={"seed": zlib.crc32(f"{config.seed} {name} {section.seed}".encode()) % 2**31})
+    seed = zlib.crc32(f"{config.seed} {name} {section.seed}".encode()) % 2**31
+    return section.model_copy(update={"seed": seed, "device": device_of(config, section.device)})
+
+
+def network_settings(config: Config) -> SegmentSettings:
+    """The section on segmentation, with the device of the run where it leaves that open."""
+    windows = config.segment.windows
+    windows = windows.model_copy(update={"device": device_of(config, windows.device)})
+    return config.segment.model_copy(update={"windows": windows})
+
+
+def device_of(config: Config, asked: str) -> str:
+    """What a section asks for, or the run where the section leaves it open."""
+    return config.device if asked == "auto" else asked
+
+
+def wants_card(config: Config) -> bool:
+    """Whether a step of this run cannot do without CUDA."""
+    asked = [config.segment.windows.device, *(study.operate.device for study in config.studies.systems.values())]
+    return "cuda" in (config.device, *asked)
 
 
 def slab_of(config: Config, study: Study, method: str) -> int:

@@ -1,5 +1,6 @@
 """`medidiff trajectories|operate|super-resolve|control`: a system of equations solved, simulated, refined and steered."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -98,6 +99,7 @@ def _run(this, evaluate, trajectories, predictions, *, settings, record, threads
     """One evaluation of the operator that the settings name."""
     import torch
 
+    from medidiff.gpu import claim_device
     from medidiff.io.pde.predictions import Predictions, write_predictions
     from medidiff.io.pde.trajectories import read_trajectories
     from medidiff.io.prior_files import read_prior
@@ -107,10 +109,9 @@ def _run(this, evaluate, trajectories, predictions, *, settings, record, threads
     from medidiff.training.trajectories import solved_of
 
     chosen = steps.checked_settings(room.OperateSettings, settings)
-    if threads:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads or os.cpu_count() or 1)
     files = read_prior(chosen.model)
-    model = assemble_operator(files, device=chosen.device)
+    model = assemble_operator(files, device=claim_device(chosen.device))
     known = read_trajectories(trajectories, rows=rows)
     system = SystemSettings.model_validate(known.facts["settings"])
     found = evaluate(model, solved_of(known), system=system, settings=chosen)

@@ -1,5 +1,6 @@
 """`medidiff reconstruct|series|compare|calibrate`: a measurement to a volume, its DICOM series, its numbers and intervals."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -47,8 +48,7 @@ def reconstruct(
         from medidiff.reconstruction.task import reconstruct as run
 
         chosen = steps.checked_settings(room.ReconstructSettings, settings)
-        if threads:
-            torch.set_num_threads(threads)
+        torch.set_num_threads(threads or os.cpu_count() or 1)
         prior, files = _prior(chosen.prior)
         measured = read_measurement(measurement)
         if slab:

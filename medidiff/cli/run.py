@@ -45,10 +45,14 @@ def run(
     """
     from medidiff.cli import lock
     from medidiff.config import read_config
+    from medidiff.gpu import visible_cards
+    from medidiff.plan import wants_card
 
     if config is None:
         raise ConfigError("no configuration given. Ready ones:\n" + "\n".join(_ready_configurations()))
-    read_config(config)
+    settings, cards = read_config(config), len(visible_cards())
+    if on == "local" and not cards and wants_card(settings):
+        raise ConfigError(f"{config}: device is cuda, and this machine has no card. Use cpu or auto, or --on slurm.")
     profile = ROOT / "workflow" / "profiles" / on
     if not profile.is_dir():
         known = ", ".join(sorted(path.name for path in profile.parent.iterdir() if path.is_dir()))
@@ -56,6 +60,7 @@ def run(
     is_stale = lock.acquire(config, take_over=take_over)
     command = ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config), "--workflow-profile", str(profile)]
     command += ["--cores", cores] if cores else []
+    command += ["--resources", f"gpu={cards}"] if on == "local" and cards else []
     command += more or []
     typer.echo(f"snakemake {shlex.join(command)}", err=True)
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}

@@ -56,6 +56,8 @@ def step(name: str, *, study: str, method: str = "", log_file: Path | None = Non
             stack.enter_context(_only_one(log_file))
         _log_to(log_file)
         signal.signal(signal.SIGTERM, _terminate)
+        # bytes of a result belong to a number of threads, so it must not come from the machine's number of cores
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         end_with_supervisor()
         attempt = {"id": uuid.uuid4().hex[:12], "step": name, "study": study, "method": method}
         if log_file is not None:

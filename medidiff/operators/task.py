@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from medidiff.diffusion.halving import in_halves
 from medidiff.diffusion.noise import Noise
 from medidiff.operators.calibration import half_width, inflated
 from medidiff.operators.control import FinalTarget, steered_forces
@@ -52,14 +53,15 @@ def simulate(
         check_mass(model, problem)
     started = time.perf_counter()
     members = 1 if model.card.form == "regression" else members
-    parts = []
-    for first in range(0, len(problem), drawing.batch):
-        part = problem.at(slice(first, first + drawing.batch)).to(model.device)
+
+    def some(first: int, last: int) -> Tensor:
+        part = problem.at(slice(first, last)).to(model.device)
         mass = Mass(part.initial) if conserve else None
         drawn = draw(model, part, members=members, sampler=sampler, noise=_noise(drawing.seed, first, len(part)), mass=mass)
         drawn = inflated(drawn, model)
-        parts.append(mass.restored(drawn) if mass else drawn)
-    states = torch.cat(parts)
+        return mass.restored(drawn) if mass else drawn
+
+    states = _in_batches(some, len(problem), drawing)
     calls = model.calls(sampler)
     numbers = {"seconds": time.perf_counter() - started, "network_calls": calls, "members": members, "form": model.card.form}
     return Trajectories(states, half_width(states, model.card.interval_factor), numbers)
@@ -89,9 +91,12 @@ def super_resolve(
     states = found.states.flatten(0, 1)
     for level in range(doublings - 1, -1, -1):
         finer = coarser(problem, 2**level).repeated(found.states.shape[1])
-        pieces = range(0, len(states), drawing.batch)
-        cut = [slice(first, first + drawing.batch) for first in pieces]
-        states = torch.cat([refined_once(model, states[piece], finer.at(piece).to(model.device)) for piece in cut])
+
+        def refined(first: int, last: int, coarse: Tensor = states, finer: Problem = finer) -> Tensor:
+            piece = slice(first, last)
+            return refined_once(model, coarse[piece], finer.at(piece).to(model.device))
+
+        states = _in_batches(refined, len(states), drawing)
     states = states.unflatten(0, found.states.shape[:2])
     numbers = {**found.numbers, "seconds": time.perf_counter() - started, "doublings": doublings}
     return Trajectories(states, half_width(states, model.card.interval_factor), numbers)
@@ -133,6 +138,12 @@ def control(
     row = torch.arange(len(best), device=best.device)
     numbers = {"seconds": time.perf_counter() - started, "seconds_model": drawn, "draws": settings.draws}
     return Controlled(forcing[row, best], truth[row, best], predicted[row, best], actual[row, best], predicted, actual, numbers)
+
+
+def _in_batches(work: Callable[[int, int], Tensor], count: int, drawing: Drawing) -> Tensor:
+    """work(first, last) of batch after batch, smaller ones where the card's memory asks for them."""
+    cut = ((first, min(first + drawing.batch, count)) for first in range(0, count, drawing.batch))
+    return torch.cat([in_halves(work, *batch, advice="Lower operate.members, or set operate.device to cpu.") for batch in cut])
 
 
 def _noise(seed: int, first: int, count: int) -> Noise:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from medidiff.diffusion.halving import in_halves
 from medidiff.diffusion.multistep import pp2m
 from medidiff.diffusion.noise import Noise
 from medidiff.diffusion.sample import State, check_state
@@ -17,6 +18,8 @@ from medidiff.io.slab_file import Slabs
 from medidiff.segmentation.conditioning import FILL
 from medidiff.segmentation.denoiser import SIGMA_MAX, MaskDenoiser, plain_logits
 from medidiff.segmentation.windows import Corner, Predict, Windows, blended
+
+ADVICE = "Lower segment.windows.size, or set segment.windows.device to cpu."
 
 Observe = Callable[[int, int, Tensor], None]  # (step, first slice, probabilities of a slab (slices, j, k))
 
@@ -80,8 +83,12 @@ def look_once(scene: Scene, look: Look | PlainLook, sigma: float, *, state: Slab
             result = torch.zeros(len(corners), *size)
             filled = (seen > FILL).flatten(1).any(1)  # the air outside the study holds no lesion and needs no network
             if bool(filled.any()):
-                states = torch.stack([u[box] for box in boxes])[filled][:, None]
-                result[filled] = look(states.to(scene.device), sigma, seen[filled].to(scene.device)).cpu()
+                states, seen = torch.stack([u[box] for box in boxes])[filled][:, None], seen[filled]
+
+                def some(first: int, last: int) -> Tensor:
+                    return look(states[first:last].to(scene.device), sigma, seen[first:last].to(scene.device)).cpu()
+
+                result[filled] = in_halves(some, 0, len(states), advice=ADVICE)
             return result
 
         return predict

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from medidiff.errors import ConfigError
+from medidiff.gpu import claim_device
 from medidiff.io.prior_files import read_prior
 from medidiff.io.resample import resample_mask, resample_to
 from medidiff.io.volume import Volume
@@ -65,10 +66,10 @@ def _segment_by_network(ct: Volume, pet: Volume, method: str, settings: SegmentS
     from medidiff.segmentation.model import assemble_model
 
     if method == "diffusion":
-        model = assemble_model(read_prior(settings.diffusion.model), kind=method, device=settings.windows.device)
+        model = assemble_model(read_prior(settings.diffusion.model), kind=method, device=claim_device(settings.windows.device))
         found = find_by_ensemble(ct, pet, model, settings, study=study)
     else:
-        model = assemble_model(read_prior(settings.unet.model), kind=method, device=settings.windows.device)
+        model = assemble_model(read_prior(settings.unet.model), kind=method, device=claim_device(settings.windows.device))
         found = find_by_unet(ct, pet, model, settings)
     on_pet = resample_to(found.probability, pet.grid, fill=0.0)
     probability = on_pet if settings.grid == "pet" else resample_to(found.probability, ct.grid, fill=0.0)

@@ -267,7 +267,17 @@ def settings_of(wildcards):
 def network_settings_of(wildcards):
     """The part of the section that a network reads, so that a change reruns no other method."""
     read = {"grid", "threshold", "windows", "watershed", wildcards.method}
-    return CONFIG.segment.model_dump_json(include=read)
+    return plan.network_settings(CONFIG).model_dump_json(include=read)
+
+
+def cards_of_network(wildcards):
+    """Cards to reserve: one where CUDA is asked for; `auto` takes what it finds."""
+    return int(plan.network_settings(CONFIG).windows.device == "cuda")
+
+
+def cards_of_operator(wildcards):
+    """The same of a system's operator."""
+    return int(plan.operate_settings(CONFIG, wildcards.study).device == "cuda")
 
 
 def model_of(wildcards):

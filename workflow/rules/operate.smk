@@ -37,6 +37,7 @@ rule operate:
     threads: 1
     resources:
         mem_mb=memory_of_solver,
+        gpu=cards_of_operator,
     params:
         settings=operate_of,
         version=OPERATE_VERSION,
@@ -61,6 +62,7 @@ rule super_resolve:
     threads: 1
     resources:
         mem_mb=memory_of_solver,
+        gpu=cards_of_operator,
     params:
         settings=operate_of,
         version=OPERATE_VERSION,
@@ -85,6 +87,7 @@ rule control:
     threads: 1
     resources:
         mem_mb=memory_of_solver,
+        gpu=cards_of_operator,
     params:
         trajectory_count=lambda wildcards: system_study(wildcards).controlled,
         settings=operate_of,

@@ -47,6 +47,7 @@ rule segment_by_network:
     threads: 1
     resources:
         mem_mb=memory_of_network,
+        gpu=cards_of_network,
     params:
         settings=network_settings_of,
         version=SEGMENT_VERSION,
