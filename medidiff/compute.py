@@ -3,11 +3,24 @@
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from medidiff.errors import ConfigError
 
 PATIENCE_S = 20  # for a scheduler to answer
+
+
+@dataclass(frozen=True)
+class SlurmWorkers:
+    """Workers of one thread each, every one a Slurm job."""
+
+    jobs: int = 2  # workers, at most
+    memory: str = "4GB"  # of each
+    minutes: int = 60  # run time of each; a new job takes the place of one that ran out
+    partition: str = ""  # empty: the cluster's default
+    account: str = ""  # empty: the user's default
+    interface: str = ""  # network interface that workers and scheduler share, as ib0; empty: whatever the host name means
 
 
 @contextmanager
@@ -26,7 +39,7 @@ def dask_client(address: str = "", *, workers: int = 0) -> Iterator[Any]:
         return
     from dask.distributed import Client, LocalCluster
 
-    logging.getLogger("distributed").setLevel(logging.ERROR)  # else every connection is told
+    _quieten()
     with ExitStack() as stack:
         if workers:
             address = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
@@ -35,3 +48,45 @@ def dask_client(address: str = "", *, workers: int = 0) -> Iterator[Any]:
         except (OSError, ValueError) as error:
             raise ConfigError(f"--dask {address}: no scheduler answers ({error}). Start it, or correct the address.") from None
         yield client
+
+
+@contextmanager
+def slurm_scheduler(workers: SlurmWorkers) -> Iterator[str]:
+    """The address of a scheduler in this process, for `dask_client`; its workers are Slurm jobs that end with the block.
+
+    Jobs that fail or run out of time are replaced as long as there is work. Raises ConfigError without dask-jobqueue or Slurm.
+    """
+    import shutil
+    import sys
+
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ImportError:
+        raise ConfigError("dask-jobqueue is missing; install the extra: pip install -e '.[slurm]'.") from None
+    if not shutil.which("sbatch"):
+        raise ConfigError("no sbatch here: call this on a machine that can submit to Slurm.")
+    _quieten()
+    named = {"queue": workers.partition, "account": workers.account, "interface": workers.interface}
+    options = {name: value for name, value in named.items() if value}
+    with SLURMCluster(
+        cores=1,
+        processes=1,
+        memory=workers.memory,
+        walltime=f"{workers.minutes // 60:02d}:{workers.minutes % 60:02d}:00",
+        job_name="medidiff-dask",
+        python=sys.executable,
+        log_directory="logs/dask",
+        local_directory=".dask",
+        scheduler_options={"dashboard_address": None},
+        **options,
+    ) as cluster:
+        cluster.adapt(minimum_jobs=workers.jobs, maximum_jobs=workers.jobs)
+        yield cluster.scheduler_address
+
+
+def _quieten() -> None:
+    """Without a line for every connection and every large argument: arguments go with the task so that they survive a worker."""
+    import dask
+
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "10GB"})

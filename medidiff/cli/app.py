@@ -6,6 +6,7 @@ from medidiff.cli import (
     acquisition,
     archive,
     chromatography,
+    cluster,
     configuration,
     data,
     dehazing,
@@ -63,6 +64,8 @@ app.command(rich_help_panel=STEPS)(dehazing.dehaze)
 app.command(rich_help_panel=STEPS)(dehazing.cine)
 app.command(rich_help_panel=STEPS)(dehazing.score)
 app.command(rich_help_panel=STEPS)(operators.trajectories)
+app.command(rich_help_panel=STEPS)(operators.import_trajectories)
+app.command(rich_help_panel=STEPS)(operators.export_trajectories)
 app.command(rich_help_panel=STEPS)(operators.operate)
 app.command(rich_help_panel=STEPS)(operators.super_resolve)
 app.command(rich_help_panel=STEPS)(operators.control)
@@ -72,6 +75,7 @@ app.command(rich_help_panel=STEPS)(pages.index)
 app.command(rich_help_panel=OTHER)(archive.crate)
 app.command(rich_help_panel=OTHER)(archive.bids)
 app.command(rich_help_panel=OTHER)(training.train)
+app.command(rich_help_panel=OTHER)(cluster.dask)
 app.add_typer(data.app, name="data", rich_help_panel=OTHER)
 app.add_typer(phantom.app, name="phantom", rich_help_panel=OTHER)
 app.add_typer(configuration.app, name="config", rich_help_panel=OTHER)
