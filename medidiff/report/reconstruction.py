@@ -106,7 +106,7 @@ def _pictures(study: Study, kind: str, volumes: Mapping, differences: Mapping, n
         "planes",
         reference | volumes,
         grey,
-        f"Every method through the middle of the volume, {grey.low:g} to {quantity(grey.high)}.",
+        f"Every method through the middle of the volume, {grey.low:g} to {quantity(grey.high)}{' HU' if kind == 'ct' else ''}.",
     )
     if differences:
         shades = difference_scale(kind, grey)
