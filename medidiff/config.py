@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from medidiff.acquisition.settings import RawScan, ScanSettings
 from medidiff.chromatography.settings import ChromatographSettings, EluteSettings
 from medidiff.dehazing.bmode_settings import DehazeSections
+from medidiff.documents import yaml_mapping
 from medidiff.errors import ConfigError
 from medidiff.io.settings import ConvertSettings
 from medidiff.io.ultrasound.settings import RecordingSource
@@ -112,20 +113,20 @@ def read_config(path: str | Path) -> Config:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-        overlay = yaml.safe_load(text) or {}
+        overlay, node = yaml_mapping(text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(overlay, dict):
-        raise ConfigError(f"{path}: expected keys and values at the top, found {type(overlay).__name__}.")
-    return load(overlay, name=str(path), lines=_lines(yaml.compose(text)))
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}. Correct the file.") from error
+    return load(overlay, name=str(path), lines=_lines(node))
 
 
 def load(overlay: Mapping[str, Any], *, name: str = "configuration", lines: Mapping[tuple, int] | None = None) -> Config:
     """The checked configuration of a mapping; `lines` tells at which line of the file `name` a key stands."""
     try:
         return Config.model_validate(json.loads(json.dumps(overlay)))
+    except (TypeError, RecursionError) as error:  # YAML has dates and keys that are lists, which no setting is
+        raise ConfigError(f"{name}: a value or key is of no kind that a setting has ({error}). Put dates into quotes.") from error
     except ValidationError as error:
         mistakes = [_sentence(item, lines or {}) for item in error.errors()]
     count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"

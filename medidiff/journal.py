@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from medidiff.documents import json_object
+
 
 def journal_path(log: Path) -> Path:
     """The journal that belongs to a step's log file."""
@@ -45,8 +47,6 @@ def _lines(journal: Path) -> Iterator[dict]:
         return
     for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            entry = json.loads(line)
+            yield json_object(line)
         except ValueError:
             continue
-        if isinstance(entry, dict):
-            yield entry

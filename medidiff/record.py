@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import medidiff
+from medidiff.documents import json_object
 from medidiff.errors import DataError
 from medidiff.io.atomic import write_text
 
@@ -64,10 +65,10 @@ class Record:
 def read_record(path: str | Path) -> dict:
     """The record of a JSON file. Raises DataError when it is not one."""
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        record = json_object(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable record ({error}). Run the step again that writes it.") from error
-    if not isinstance(record, dict) or "task" not in record or "result" not in record:
+    if "task" not in record or "result" not in record:
         raise DataError(f"{path}: JSON, but not a record: expected the keys `task` and `result`.")
     return record
 

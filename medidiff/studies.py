@@ -44,8 +44,13 @@ def read_studies(path: str | Path) -> dict[str, Study]:
         raise ConfigError(
             f"{path}: the study table cannot be read ({error}). `medidiff scan FOLDER -o {path}` makes one."
         ) from error
-    rows = csv.DictReader(io.StringIO(text), delimiter="\t")
-    header = rows.fieldnames or []
+    try:
+        reader = csv.DictReader(io.StringIO(text), delimiter="\t")
+        header, rows = reader.fieldnames or [], list(reader)
+    except csv.Error as error:
+        raise ConfigError(
+            f"{path}: not a table of tabs and lines ({error}). `medidiff scan FOLDER -o {path}` makes one."
+        ) from error
     if "study" not in header or "path" not in header:
         hint = " The columns are separated by commas; use tabs." if "," in (header[0] if header else "") else ""
         raise ConfigError(f"{path}: line 1: expected a header with at least `study`, `kind` and `path`, found {header}.{hint}")
@@ -93,11 +98,18 @@ def _mistakes(study: Study, row: dict, folder: Path, before: dict[str, Study]) -
         found.append(f"status {study.status!r}: expected ok or reject")
     if not study.path:
         found.append("path is empty")
-    elif study.status == "ok" and not (folder / study.path).exists():
+    elif study.status == "ok" and not _exists(folder / study.path):
         found.append(f"path {study.path!r} does not exist (relative paths start at the table's folder)")
     if None in row:
         found.append("more cells than the header has columns")
     return found
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _located(study: Study, folder: Path) -> Study:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from medidiff.documents import json_object
 from medidiff.errors import DataError
 from medidiff.io.atomic import write_bytes, write_text
 
@@ -62,9 +63,9 @@ def _steps(folder: Path) -> list[Path]:
 
 def _read_whole(folder: Path) -> tuple[dict[str, bytes] | None, str]:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json_object((folder / MANIFEST).read_text())
         files = {name: (folder / Path(name).name).read_bytes() for name in manifest["files"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None, ""
     is_whole = all(hashlib.sha256(files[name]).hexdigest() == digest for name, digest in manifest["files"].items())
     return (files if is_whole else None), manifest.get("settings", "")

@@ -15,14 +15,20 @@ LARGEST_RATIO = 100  # bytes in memory over bytes in the file, beyond which the 
 
 
 @contextmanager
-def open_hdf5(path: Path) -> Iterator[h5py.File]:
-    """The file, open to read. Raises DataError when it is no HDF5 file, or is found damaged before the block ends."""
+def open_hdf5(path: Path, *, kind: str = "HDF5", advice: str = "Copy or download the file again.") -> Iterator[h5py.File]:
+    """The file, open to read.
+
+    kind     what the file is to be, for the message
+    advice   what to do when it is not
+
+    Raises DataError when it is no HDF5 file, or is found damaged before the block ends.
+    """
     try:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise DataError(f"{path.name}: not readable as HDF5 ({reason}). Copy or download the file again.") from error
+        raise DataError(f"{path.name}: not readable as {kind} ({reason}). {advice}") from error
 
 
 def find_array(group: h5py.Group, field: str, *, file: str, dims: tuple[int, ...] = (), kinds: str = "") -> h5py.Dataset:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
-from medidiff.errors import DataError
-from medidiff.io.atomic import atomic_path
+from medidiff.documents import json_object
+from medidiff.io.hdf5_array import find_array, open_hdf5, read_finite
+from medidiff.io.hdf5_file import new_hdf5
 from medidiff.io.volume import Volume
 
 FORMAT = "medidiff maps 1"
@@ -32,7 +32,7 @@ class Maps:
 
 def write_maps(maps: Maps, path: str | Path) -> None:
     """The maps as HDF5, float32; equal content gives equal bytes."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         file.attrs["format"] = FORMAT
         file.attrs["facts"] = json.dumps(dict(maps.facts), sort_keys=True)
         file.create_dataset("affine", data=np.asarray(maps.affine, dtype=np.float64))
@@ -44,12 +44,13 @@ def write_maps(maps: Maps, path: str | Path) -> None:
 def read_maps(path: str | Path) -> Maps:
     """The maps of a file that `write_maps` wrote. Raises DataError when it is damaged or another file."""
     path = Path(path)
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT:
-                raise ValueError(f"format {file.attrs.get('format')!r}")
-            affine = file["affine"][...]
-            volumes = {name: Volume(item[...], affine) for name, item in file.get("maps", {}).items()}
-            return Maps(volumes, affine, json.loads(file.attrs["facts"]))
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise DataError(f"{path.name}: not readable as maps ({error}). Run `medidiff reconstruct` again.") from error
+    with open_hdf5(path, kind="maps", advice="Run `medidiff reconstruct` again.") as file:
+        if str(file.attrs.get("format")) != FORMAT:
+            raise ValueError(f"format {file.attrs.get('format')!r}")
+        affine = read_finite(find_array(file, "affine", file=path.name, dims=(2,), kinds="f"), "affine", file=path.name)
+        if affine.shape != (4, 4) or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+            raise ValueError(f"an affine of shape {affine.shape} that cannot be inverted")
+        group = file.get("maps", {})
+        arrays = {name: find_array(group, name, file=path.name, dims=(3,), kinds="f") for name in group}
+        volumes = {name: Volume(read_finite(array, name, file=path.name), affine) for name, array in arrays.items()}
+        return Maps(volumes, affine, json_object(file.attrs["facts"]))

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
+from medidiff.documents import json_object
 from medidiff.errors import DataError
-from medidiff.io.atomic import atomic_path
+from medidiff.io.hdf5_array import find_array, open_hdf5
+from medidiff.io.hdf5_file import new_hdf5
 from medidiff.io.measurement_checks import check_kspace, check_projections
 from medidiff.io.volume import Grid
 
@@ -79,7 +80,7 @@ def write_measurement(measurement: Projections | KSpace, path: str | Path) -> No
     is_ct = isinstance(measurement, Projections)
     arrays, facts = _projections_parts(measurement) if is_ct else _kspace_parts(measurement)
     _assemble(arrays, facts, path.name)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         for name, values in arrays.items():
             if values is not None:
                 file.create_dataset(name, data=values, compression="gzip", compression_opts=1, shuffle=True)
@@ -95,17 +96,12 @@ def read_measurement(path: str | Path) -> Projections | KSpace:
     logarithm, weights that are negative or all zero, and a mask that is not binary or does not fit the samples.
     """
     path = Path(path)
-    try:
-        with h5py.File(path, "r") as file:
-            found = file.attrs.get("format")
-            if found != FORMAT:
-                raise DataError(f"{path.name}: format: found {found!r}, expected {FORMAT!r}. Make it with `medidiff acquire`.")
-            arrays = {name: item[...] for name, item in file.items()}
-            facts = json.loads(file.attrs["facts"])
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise DataError(
-            f"{path.name}: not readable as a measurement ({error}). Make it again with `medidiff acquire`."
-        ) from error
+    with open_hdf5(path, kind="a measurement", advice="Make it again with `medidiff acquire`.") as file:
+        found = file.attrs.get("format")
+        if not isinstance(found, str) or found != FORMAT:
+            raise DataError(f"{path.name}: format: found {found!r}, expected {FORMAT!r}. Make it with `medidiff acquire`.")
+        arrays = {name: find_array(file, name, file=path.name, kinds="fciub")[...] for name in file}
+        facts = json_object(file.attrs["facts"])
     return _assemble(arrays, facts, path.name)
 
 
@@ -144,6 +140,10 @@ def _assemble(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], name: 
         return KSpace(*parts, facts["noise_std"], facts["calibration_lines"], facts["provenance"])
     except KeyError as error:
         raise DataError(f"{name}: {error.args[0]}: found nothing, expected it in a measurement. Make the file again.") from error
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:  # facts are JSON, and may be of any kind
+        raise DataError(
+            f"{name}: facts: found values of another kind ({error}), expected numbers. Make the file again."
+        ) from error
 
 
 def _plain(value: Any) -> Any:

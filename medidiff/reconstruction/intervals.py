@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import ndtri
 
+from medidiff.documents import json_object
 from medidiff.errors import DataError
 
 FORMAT = "medidiff intervals 1"  # raise the number when older readers would misread the file
@@ -144,7 +145,7 @@ def to_json(calibration: Calibration) -> str:
 def from_json(text: str, *, name: str) -> Calibration:
     """The calibration in the text of a file. DataError, which calls it `name`, for anything else."""
     try:
-        content = json.loads(text)
+        content = json_object(text)
         if content["format"] != FORMAT or tuple(content["shares"]) != SHARES:
             raise ValueError(f"format {content['format']!r}, expected {FORMAT!r} with scores at {len(SHARES)} shares")
         scores = np.array(content["scores"], np.float64)

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from scipy.io import netcdf_file
 
 from medidiff.errors import DataError
 from medidiff.io.atomic import atomic_path
 from medidiff.io.chromatogram.trace import Chromatogram, TablePeak, checked, seconds_per
+from medidiff.io.hdf5_array import find_array, open_hdf5
 
 LONGEST = 1 << 27  # values of one variable
 # what scipy and h5py raise on damaged files
@@ -23,6 +23,11 @@ TECHNICAL = (
     "netcdf_revision",
     "dataset_completeness",
 )
+
+
+STAMP = "injection_date_time_stamp"
+VARIABLES = ("ordinate_values", "raw_data_retention", "actual_delay_time", "actual_sampling_interval", "total_intensity")
+VARIABLES += ("scan_acquisition_time", "peak_retention_time", "peak_area")
 
 
 def read_andi(path: Path) -> Chromatogram:
@@ -80,7 +85,7 @@ def _trace(file: str, variables: Mapping[str, np.ndarray], *, attributes: Mappin
         delay, interval = (_scalar(file, variables, name=name) for name in ("actual_delay_time", "actual_sampling_interval"))
         times = (delay + interval * np.arange(len(signal))) * unit
     detector = facts.get("detector_name", "")
-    stamp = attributes.get("injection_date_time_stamp", "")
+    stamp = attributes.get(STAMP, "")
     table = _table(variables, unit)
     return checked(file, Chromatogram(times, signal, facts.get("detector_unit", ""), detector, stamp, facts, table))
 
@@ -115,15 +120,15 @@ def _content(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
                 found = {name: np.array(variable[...]) for name, variable in file.variables.items() if _is_number(variable.data)}
                 return found, {name: _text(value) for name, value in file._attributes.items()}
         if magic == b"\x89HDF\r\n\x1a\n":
-            with h5py.File(path, "r") as file:
-                data = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset) and _is_number(item)}
+            with open_hdf5(path, kind="netCDF", advice="Export it again.") as file:
+                data = {name: find_array(file, name, file=path.name) for name in file if name in VARIABLES}
                 largest = max((item.size for item in data.values()), default=0)
                 if largest > LONGEST:
                     raise DataError(
                         f"{path.name}: a variable claims {largest} values, expected at most {LONGEST}. Export it again."
                     )
-                attributes = {str(name): _text(value) for name, value in file.attrs.items()}
-                return {str(name): item[...] for name, item in data.items()}, attributes
+                attributes = {name: _text(file.attrs[name]) for name in (*TECHNICAL, STAMP) if name in file.attrs}
+                return {name: item[...] for name, item in data.items() if _is_number(item)}, attributes
     except BROKEN as error:
         raise DataError(f"{path.name}: damaged or cut netCDF file ({type(error).__name__}). Copy or export it again.") from error
     raise DataError(f"{path.name}: begins with {magic[:4]!r}, expected a netCDF file. Give the file its format's ending.")

@@ -144,7 +144,10 @@ def read_table(path: Path) -> Table:
     if len(lines) < 2:
         raise DataError(f"{path.name}: {len(lines)} lines, expected a header and data. Export the trace again.")
     delimiter = max("\t;,", key=lambda mark: lines[0].count(mark))
-    rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter))
+    try:
+        rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter))
+    except csv.Error as error:
+        raise DataError(f"{path.name}: cannot be parted into columns ({error}). Export the trace again.") from error
     return Table(path.name, [name.strip() for name in rows[0]], rows[1:], delimiter != ",")
 
 

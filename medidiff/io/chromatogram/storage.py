@@ -7,8 +7,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from medidiff.errors import DataError
-from medidiff.io.atomic import atomic_path
+from medidiff.io.hdf5_array import find_array, open_hdf5, read_finite
+from medidiff.io.hdf5_file import new_hdf5
 
 SIGNAL = "signal"
 
@@ -25,7 +25,7 @@ class Curves:
 
 def write_curves(path: Path, curves: Curves) -> None:
     """The curves as HDF5; equal content gives equal bytes."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         file.create_dataset("time", data=curves.times, compression="gzip", shuffle=True)
         file["time"].attrs["unit"] = "s"
         for name in sorted(curves.values):
@@ -38,11 +38,12 @@ def write_curves(path: Path, curves: Curves) -> None:
 def read_curves(path: Path) -> Curves:
     """The curves of a file that `write_curves` wrote. Raises DataError when it is damaged or another file."""
     path = Path(path)
-    try:
-        with h5py.File(path, "r") as file:
-            values = {name: item[...] for name, item in file.items() if name != "time"}
-            names = tuple(str(name) for name in file.attrs["components"])
-            facts = {name: str(value) for name, value in file.attrs.items() if name != "components"}
-            return Curves(file["time"][...], values, names, facts)
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise DataError(f"{path.name}: not readable as stored curves ({error}). Run `medidiff chromatograph` again.") from error
+    with open_hdf5(path, kind="stored curves", advice="Run `medidiff chromatograph` again.") as file:
+        arrays = {name: find_array(file, name, file=path.name, dims=(1, 2), kinds="f") for name in {*file, "time"}}
+        values = {name: read_finite(array, name, file=path.name) for name, array in arrays.items()}
+        times = values.pop("time")
+        if any(len(times) != curve.shape[-1] for curve in values.values()):
+            raise ValueError(f"curves of {sorted({curve.shape for curve in values.values()})} over {times.shape} times")
+        names = tuple(str(name) for name in file.attrs["components"])
+        facts = {name: str(value) for name, value in file.attrs.items() if name != "components"}
+        return Curves(times, values, names, facts)

@@ -8,6 +8,7 @@ import scipy.io
 from medidiff.errors import DataError
 from medidiff.io.kspace.sampling import calibration_lines
 from medidiff.io.measurement import KSpace
+from medidiff.io.numpy_file import map_array
 
 LARGEST_BYTES = 1 << 32
 LARGEST_RATIO = 1100  # beyond what deflate can pack
@@ -25,7 +26,7 @@ def read_kspace_array(path: Path, *, variable: str = "", voxel_mm: tuple[float, 
     sample lies at a corner, as it does before an fftshift.
     """
     path = Path(path)
-    values = _matlab(path, variable) if path.suffix.lower() == ".mat" else _numpy(path)
+    values = _matlab(path, variable) if path.suffix.lower() == ".mat" else np.array(map_array(path))
     if values.dtype.kind != "c" or values.ndim not in _AXES or not values.size:
         found = f"{values.dtype} of shape {values.shape}"
         raise DataError(f"{path.name}: found {found}, expected complex {' or '.join(_AXES.values())}. Name another file.")
@@ -40,17 +41,6 @@ def read_kspace_array(path: Path, *, variable: str = "", voxel_mm: tuple[float, 
     affine[:3, 3] = affine[:3, :3] @ -np.array([columns // 2, rows // 2, slices // 2])
     facts = {"format": path.suffix.lower().lstrip("."), "position": "unknown", "orientation": "unknown", "voxel_mm": [*voxel_mm]}
     return KSpace(samples, mask, affine, None, calibration_lines(mask), facts)
-
-
-def _numpy(path: Path) -> np.ndarray:
-    try:
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(mapped, np.ndarray):
-            return np.array(mapped)
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise DataError(f"{path.name}: not readable as one NumPy array ({reason}). Save it with numpy.save.") from error
-    raise DataError(f"{path.name}: found an archive of arrays, expected one array. Save it with numpy.save.")
 
 
 def _matlab(path: Path, variable: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from medidiff.errors import DataError
 
 LARGEST_BYTES = 4 << 20
 LARGEST_MATRIX = 1 << 14
+SMALLEST_MM, LARGEST_MM = 0.1, 10_000.0  # fields of view
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,21 @@ def read_encoding(xml: str | bytes, *, name: str) -> Encoding:
     encoded, recon = (tuple(int(count) for count in matrix) for matrix in matrices)
     if max(*encoded, *recon) > LARGEST_MATRIX or min(*encoded, *recon) < 1:
         raise DataError(f"{name}: matrixSize: found {encoded} and {recon}, expected 1 to {LARGEST_MATRIX}. Export it again.")
+    if min(min(field) for field in fields) < SMALLEST_MM or max(max(field) for field in fields) > LARGEST_MM:
+        raise DataError(
+            f"{name}: fieldOfView_mm: found {fields[0]} and {fields[1]}, expected {SMALLEST_MM:g} to {LARGEST_MM:g}."
+            " Export it again."
+        )
+    if encoded[0] * fields[1][0] < 2 * fields[0][0]:
+        raise DataError(f"{name}: fieldOfView_mm: found {fields[1][0]:g} of {fields[0][0]:g} mm along rows, expected more rows.")
     limits = "encoding/encodingLimits/kspace_encoding_step_1/"
     centre = _number(root, limits + "center", name=name, default=encoded[1] // 2)
     last = _number(root, limits + "maximum", name=name, default=-1)
+    if not 0 <= centre <= LARGEST_MATRIX or last > LARGEST_MATRIX:
+        raise DataError(
+            f"{name}: encodingLimits: found centre {centre:g} and maximum {last:g}, expected 0 to {LARGEST_MATRIX}."
+            " Export it again."
+        )
     bandwidth = _number(root, "acquisitionSystemInformation/relativeReceiverNoiseBandwidth", name=name, default=1.0)
     return Encoding(
         encoded,

@@ -1,11 +1,11 @@
 """Datasets in the layout of nnU-Net v2: numbered channels, whose meaning dataset.json states."""
 
-import json
 import re
 from pathlib import Path
 
 import nibabel
 
+from medidiff.documents import json_object
 from medidiff.errors import DataError
 from medidiff.io.layouts.segmentation import SegmentationCase, existing, listed
 from medidiff.io.volume import Grid
@@ -26,6 +26,10 @@ def list_nnunet(folder: Path) -> list[SegmentationCase]:
     folder = Path(folder)
     stated = _read_dataset(folder)
     channels, end = _channels(stated, folder), stated.get("file_ending", ".nii.gz")
+    if end not in (".nii.gz", ".nii"):
+        raise DataError(
+            f"dataset.json of {folder.name}: file_ending is {str(end)[:20]!r}, expected .nii.gz. Convert the images first."
+        )
     cases = []
     for part, split in (("Tr", "train"), ("Ts", "test")):
         for image in (folder / f"images{part}").glob(f"*_0000{end}"):
@@ -40,12 +44,9 @@ def list_nnunet(folder: Path) -> list[SegmentationCase]:
 def _read_dataset(folder: Path) -> dict:
     path = folder / "dataset.json"
     try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
+        return json_object(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path.name} of {folder.name}: could not be read ({error}), expected that of nnU-Net v2.") from error
-    if not isinstance(stated, dict):
-        raise DataError(f"{path.name} of {folder.name}: expected an object with channel_names.")
-    return stated
 
 
 def _channels(stated: dict, folder: Path) -> dict[str, int]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from medidiff.errors import DataError
-from medidiff.io.atomic import atomic_path
 from medidiff.io.hdf5_array import find_array, open_hdf5, read_finite
+from medidiff.io.hdf5_file import new_hdf5
 
 FORMAT = "medidiff predictions 1"  # raise the number when older readers would misread the file
 
@@ -30,7 +29,7 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
     for name, values in predictions.arrays.items():
         if not np.isfinite(values).all():
             raise DataError(f"{path.name}: {name}: values are not finite. Compute it again with another seed, and report it.")
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+    with new_hdf5(path, track_order=True) as file:
         for name, values in predictions.arrays.items():
             values = np.asarray(values, dtype=np.float32)
             file.create_dataset(name, data=values, compression="gzip", compression_opts=1, shuffle=True)

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from medidiff.errors import DataError
-from medidiff.io.atomic import atomic_path
 from medidiff.io.hdf5_array import find_array, open_hdf5
+from medidiff.io.hdf5_file import new_hdf5
 from medidiff.io.pde.checks import check_trajectories
 
 FORMAT = 1  # raise the number when older readers would misread the file
@@ -80,7 +79,7 @@ def write_trajectories(trajectories: TrajectorySet, path: str | Path) -> None:
     """
     path = Path(path)
     check_trajectories(trajectories, path.name)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         scales = {"t": trajectories.times, **dict(zip("xy", trajectories.space))}
         for name, values in scales.items():
             file.create_dataset(name, data=np.asarray(values, dtype=np.float64)).make_scale(name)

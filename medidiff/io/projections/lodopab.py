@@ -4,12 +4,11 @@ import math
 import re
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from medidiff.errors import DataError
-from medidiff.io.atomic import atomic_path
 from medidiff.io.hdf5_array import find_array, open_hdf5, read_finite
+from medidiff.io.hdf5_file import new_hdf5
 from medidiff.io.measurement import Projections
 from medidiff.io.volume import Volume
 
@@ -76,7 +75,7 @@ def write_lodopab(folder: Path, observations: np.ndarray, truths: np.ndarray, *,
     for kind, values in (("observation", observations), ("ground_truth", truths)):
         for start in range(0, len(values), SAMPLES_PER_FILE):
             name = _file_name(kind, part, first + start // SAMPLES_PER_FILE)
-            with atomic_path(Path(folder) / name) as temporary, h5py.File(temporary, "w") as file:
+            with new_hdf5(Path(folder) / name) as file:
                 file["data"] = np.asarray(values[start : start + SAMPLES_PER_FILE], dtype=np.float32)
 
 

@@ -11,7 +11,8 @@ from medidiff.io.ultrasound.recording import LARGEST_BYTES, Parallel, Recording,
 
 SOUND_SPEED = 1540.0  # m/s; with it the scanner's "imaging depth" is the end of its region of interest
 _HEADER = struct.Struct("<5I")  # id, frames, lines, samples, bytes of a sample
-_LINE = re.compile(r"rx element: *([-\d.eE]+), *tx element: *([-\d.eE]+), *angle: *([-\d.eE]+)")
+_NUMBER = r"([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d{1,3})?)"
+_LINE = re.compile(rf"rx element: *{_NUMBER}, *tx element: *{_NUMBER}, *angle: *{_NUMBER}")
 _LARGEST_TEXT = 1 << 24
 
 
@@ -74,7 +75,7 @@ def _text_beside(path: Path) -> str:
 
 
 def _number(text: str, key: str, unit: str, name: str) -> float:
-    found = re.search(rf"^{re.escape(key)}: *([-\d.eE]+) *{unit}\b", text, re.MULTILINE)
+    found = re.search(rf"^{re.escape(key)}: *{_NUMBER} *{unit}\b", text, re.MULTILINE)
     try:
         return float(found[1])
     except (TypeError, ValueError):
@@ -83,7 +84,7 @@ def _number(text: str, key: str, unit: str, name: str) -> float:
 
 def _geometry(text: str, name: str) -> Parallel:
     step = SOUND_SPEED / (2e6 * _number(text, "sampling rate", "MHz", name))
-    delay = re.search(r"^delay samples: *(\d+)", text, re.MULTILINE)
+    delay = re.search(r"^delay samples: *(\d{1,9})\b", text, re.MULTILINE)
     return Parallel(step * int(delay[1] if delay else 0), step)
 
 

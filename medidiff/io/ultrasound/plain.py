@@ -5,11 +5,12 @@ from typing import Literal, Self
 
 import h5py
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from medidiff.documents import yaml_mapping
 from medidiff.errors import DataError
 from medidiff.io.hdf5_array import find_array, open_hdf5
+from medidiff.io.numpy_file import map_array
 from medidiff.io.ultrasound.recording import LARGEST_BYTES, Parallel, Recording, Sector, checked
 
 SUFFIXES = (".npy", ".h5", ".hdf5")
@@ -17,7 +18,7 @@ _LARGEST_DESCRIPTION = 1 << 16
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Description(_Frozen):
@@ -73,7 +74,7 @@ def read_plain(path: Path) -> Recording:
             "first_range_m and the beams. Numbers alone do not say what they are."
         )
     said = _read_description(described)
-    values = _numpy(path) if path.suffix.lower() == ".npy" else _hdf5(path, said.array)
+    values = map_array(path) if path.suffix.lower() == ".npy" else _hdf5(path, said.array)
     signal = _arranged(values, said, path.name)
     known = {key: getattr(said, key) for key in ("sampling_hz", "centre_hz", "demodulation_hz", "sound_speed", "frame_rate_hz")}
     return checked(Recording(signal, said.kind, said.scan, **known, facts={"format": "plain"}), name=path.name)
@@ -83,23 +84,12 @@ def _read_description(path: Path) -> Description:
     try:
         if path.stat().st_size > _LARGEST_DESCRIPTION:
             raise DataError(f"{path.name}: found {path.stat().st_size} bytes, expected a few lines of keys and values.")
-        return Description.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Description.model_validate(yaml_mapping(path.read_text(encoding="utf-8"))[0])
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, item['loc'])) or 'top'}: {item['msg']}" for item in error.errors()]
         raise DataError(f"{path.name}: " + "; ".join(lines)) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path.name}: not readable as YAML ({' '.join(str(error).split())[:120]}).") from error
-
-
-def _numpy(path: Path) -> np.ndarray:
-    try:
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError, MemoryError, UnicodeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise DataError(f"{path.name}: not readable as one NumPy array ({reason}). Save it with numpy.save.") from error
-    if not isinstance(mapped, np.ndarray):
-        raise DataError(f"{path.name}: found an archive of arrays, expected one array. Save it with numpy.save.")
-    return mapped
 
 
 def _hdf5(path: Path, field: str) -> np.ndarray:

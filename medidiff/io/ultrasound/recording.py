@@ -114,7 +114,8 @@ def _check_steps(geometry: Sector | Parallel | Pixels, name: str) -> None:
     else:
         optional = geometry.angle_step_rad if isinstance(geometry, Sector) else geometry.line_step_m
         steps = {"range_step_m": geometry.range_step_m, "step between beams": optional}
-        if geometry.range_step_m is None or not np.isfinite(geometry.first_range_m):
+        starts = [geometry.first_range_m, geometry.first_angle_rad if isinstance(geometry, Sector) else 0.0]
+        if geometry.range_step_m is None or not np.isfinite(starts).all():
             raise DataError(f"{name}: found no place of the first sample, expected first_range_m and range_step_m.")
     wrong = [key for key, step in steps.items() if step is not None and not _is_positive(step)]
     if wrong:

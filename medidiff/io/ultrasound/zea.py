@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 
 from medidiff.errors import DataError
-from medidiff.io.atomic import atomic_path
 from medidiff.io.hdf5_array import find_array, open_hdf5
+from medidiff.io.hdf5_file import new_hdf5
 from medidiff.io.ultrasound.coordinates import positions_m, scan_of
 from medidiff.io.ultrasound.recording import LARGEST_BYTES, Parallel, Pixels, Recording, Sector, checked
 
@@ -65,7 +65,7 @@ def write_zea(recording: Recording, path: Path, *, extras: Mapping[str, np.ndarr
     """
     kind = recording.kind
     geometry = recording.geometry
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         track = file.create_group("tracks/track_0")
         product = track.create_group("data/image" if kind == "image" else "data/beamformed_data")
         values = recording.values if kind == "image" else _channels(recording.values)
