@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from medidiff.dehazing.amortised import Regression
 from medidiff.dehazing.denoiser import ClassDenoiser
 from medidiff.dehazing.settings import Kind
-from medidiff.diffusion.checkpoint import load_weights, read_tensors, tensor_bytes, weights_hash
+from medidiff.diffusion.checkpoint import network_with, read_tensors, tensor_bytes, weights_hash
 from medidiff.diffusion.denoiser import Denoiser, Limits, edm
 from medidiff.diffusion.networks.unet import UNet, UNetShape
+from medidiff.documents import json_object
 from medidiff.errors import ConfigError, DataError
 from physics.ultrasound.polar import PolarGrid
 
@@ -106,8 +107,7 @@ def assemble_model(files: Mapping[str, bytes], *, kind: Kind) -> EchoModel:
         raise DataError(
             f"weights of {card.name} have SHA-256 {found[:8]}, its card says {card.weights_sha256[:8]}; fetch it again"
         )
-    network = _network(card)
-    load_weights(network, weights)
+    network = _network(card, weights)
     network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     return EchoModel(card, denoiser_of(network, card), network.shape.multiple)
 
@@ -124,7 +124,7 @@ def denoiser_of(network: nn.Module, card: EchoCard) -> Denoiser:
 def read_card(content: bytes) -> EchoCard:
     """The card from its JSON; DataError that lists missing and unknown keys."""
     try:
-        found = json.loads(content)
+        found = json_object(content)
     except ValueError as error:
         raise DataError(f"card.json is not JSON ({error}); fetch the model again") from error
     known = {f.name for f in fields(EchoCard)}
@@ -156,11 +156,11 @@ def check_signal(card: EchoCard, grid: PolarGrid, *, mu: float, tolerance: float
             )
 
 
-def _network(card: EchoCard) -> UNet:
+def _network(card: EchoCard, weights: Mapping[str, Tensor]) -> UNet:
     try:
         shape = UNetShape(**{key: tuple(value) if isinstance(value, list) else value for key, value in card.network.items()})
-        network = UNet(shape)
-    except (TypeError, ConfigError) as error:
+        network = network_with(lambda: UNet(shape), weights)
+    except (TypeError, AttributeError, ValueError, ConfigError) as error:
         raise DataError(f"model {card.name}: its card describes no network of this version ({error}); fetch it again") from error
     wanted = (2, CONDITIONS[card.kind], 2 if card.kind == "joint" else 0)
     if (shape.channels, shape.condition, shape.classes) != wanted:

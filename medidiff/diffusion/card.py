@@ -8,6 +8,7 @@ from torch import Tensor
 
 from medidiff.diffusion.checkpoint import read_tensors, tensor_bytes, weights_hash
 from medidiff.diffusion.denoiser import Limits
+from medidiff.documents import json_object
 from medidiff.errors import DataError
 
 
@@ -95,7 +96,7 @@ def read_card(text: str) -> Card:
     Raises DataError that lists missing and unknown keys.
     """
     try:
-        content = json.loads(text)
+        content = json_object(text)
     except ValueError as error:
         raise DataError(f"card.json is not JSON ({error}); fetch the prior again") from error
     known = {f.name for f in fields(Card)}

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -11,6 +11,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from medidiff.documents import json_object
 from medidiff.errors import DataError
 
 Weights = Mapping[str, Tensor]
@@ -44,7 +45,7 @@ def unpack(files: Mapping[str, bytes]) -> Checkpoint:
 
     Raises DataError that names the file when one is missing or is not safetensors or JSON.
     """
-    card = _read(files, "card.json", json.loads)
+    card = _read(files, "card.json", json_object)
     averages = {
         float(name.removeprefix("ema-").removesuffix(".safetensors")): read_tensors(files, name)
         for name in sorted(files)
@@ -74,11 +75,27 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Weights) -> None:
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def load_weights(network: nn.Module, weights: Weights) -> None:
-    """Puts weights into a network.
+def network_with(build: Callable[[], nn.Module], weights: Weights) -> nn.Module:
+    """The network that `build` makes, with these weights.
 
-    Raises DataError that lists names and shapes when they belong to another network.
+    Its sizes are compared with those of the weights before any memory is reserved for it, since a card may state any. Raises
+    DataError as `load_weights` does.
     """
+    with torch.device("meta"):
+        check_weights(build(), weights)
+    network = build()
+    load_weights(network, weights)
+    return network
+
+
+def load_weights(network: nn.Module, weights: Weights) -> None:
+    """Puts weights into a network. Raises DataError as `check_weights` does."""
+    check_weights(network, weights)
+    network.load_state_dict(dict(weights))
+
+
+def check_weights(network: nn.Module, weights: Weights) -> None:
+    """Raises DataError that lists names and shapes when weights belong to another network."""
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     if expected != found:
@@ -88,7 +105,6 @@ def load_weights(network: nn.Module, weights: Weights) -> None:
             f"weights are of another network: {len(names)} of {len(expected)} tensors differ, first {first}: found "
             f"{found.get(first, 'nothing')}, expected {expected.get(first, 'nothing')}; use the network shape of their card"
         )
-    network.load_state_dict(dict(weights))
 
 
 def weights_hash(weights: Weights) -> str:

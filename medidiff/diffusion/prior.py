@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from medidiff.diffusion.card import Card, unpack_prior
-from medidiff.diffusion.checkpoint import load_weights
+from medidiff.diffusion.checkpoint import network_with
 from medidiff.diffusion.denoiser import Denoiser, edm
 from medidiff.diffusion.networks.unet import UNet, UNetShape
 from medidiff.errors import ConfigError, DataError
@@ -30,15 +30,14 @@ def assemble_prior(files: Mapping[str, bytes]) -> Prior:
     another kind of network than this version can build.
     """
     card, weights = unpack_prior(files)
-    network = _network(card)
-    load_weights(network, weights)
+    network = _network(card, weights)
     network.eval().requires_grad_(False)
     if network.shape.dims == 2:
         network.to(memory_format=torch.channels_last)  # the faster order of values in memory on processors
     return Prior(card, edm(network, card.sd, card.limits))
 
 
-def _network(card: Card) -> nn.Module:
+def _network(card: Card, weights: Mapping[str, Tensor]) -> nn.Module:
     if (card.process, card.output) != ("edm", "F"):
         raise DataError(
             f"prior {card.name}: found process {card.process!r} with output {card.output!r}, expected 'edm' with 'F'; "
@@ -46,8 +45,8 @@ def _network(card: Card) -> nn.Module:
         )
     try:
         shape = UNetShape(**{key: tuple(value) if isinstance(value, list) else value for key, value in card.network.items()})
-        network = UNet(shape)
-    except (TypeError, ConfigError) as error:
+        network = network_with(lambda: UNet(shape), weights)
+    except (TypeError, AttributeError, ValueError, ConfigError) as error:
         raise DataError(f"prior {card.name}: its card describes no network of this version ({error}); fetch it again") from error
     if (shape.channels, shape.multiple) != (card.channels, card.multiple):
         raise DataError(

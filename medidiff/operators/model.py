@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from medidiff.diffusion.checkpoint import load_weights, read_tensors, tensor_bytes, weights_hash
+from medidiff.diffusion.checkpoint import network_with, read_tensors, tensor_bytes, weights_hash
 from medidiff.diffusion.networks.unet import UNet, UNetShape
 from medidiff.documents import json_object
 from medidiff.errors import ConfigError, DataError
@@ -151,11 +151,12 @@ def read_card(content: bytes) -> OperatorCard:
 
 def _network(card: OperatorCard, part: str, weights: Mapping[str, Tensor], device: str) -> nn.Module:
     try:
-        network = UNet(UNetShape(**_tuples(card.networks[part])))
-    except (TypeError, ConfigError) as error:
+        shape = UNetShape(**_tuples(card.networks[part]))
+        prefix = f"{part}."
+        own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+        network = network_with(lambda: UNet(shape), own)
+    except (TypeError, AttributeError, ValueError, ConfigError) as error:
         raise DataError(f"card of {card.name}: {part} is no network of this version ({error}); train it anew") from error
-    prefix = f"{part}."
-    load_weights(network, {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)})
     network.eval().requires_grad_(False).to(device)
     return network.to(memory_format=torch.channels_last) if network.shape.dims == 2 else network
 

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field, fields
 import torch
 from torch import Tensor, nn
 
-from medidiff.diffusion.checkpoint import load_weights, read_tensors, tensor_bytes, weights_hash
+from medidiff.diffusion.checkpoint import network_with, read_tensors, tensor_bytes, weights_hash
 from medidiff.diffusion.networks.unet import UNet, UNetShape
-from medidiff.errors import DataError
+from medidiff.documents import json_object
+from medidiff.errors import ConfigError, DataError
 from medidiff.segmentation.calibration import Calibration
 from medidiff.segmentation.conditioning import Conditioning
 from medidiff.segmentation.denoiser import LAMBDA_MAX, LAMBDA_MIN
@@ -83,8 +84,7 @@ def assemble_model(files: Mapping[str, bytes], *, kind: str, device: str = "cpu"
             f"weights of {card.name} have SHA-256 {found[:8]}, its card says {card.weights_sha256[:8]}; fetch it again"
         )
     conditioning, shape, calibration = _checked(card)
-    network = UNet(shape)
-    load_weights(network, weights)
+    network = network_with(lambda: UNet(shape), weights)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     network.eval().requires_grad_(False).to(device)
@@ -95,7 +95,7 @@ def assemble_model(files: Mapping[str, bytes], *, kind: str, device: str = "cpu"
 def read_card(content: bytes) -> MaskCard:
     """The card from its JSON; DataError that lists missing and unknown keys."""
     try:
-        found = json.loads(content)
+        found = json_object(content)
     except ValueError as error:
         raise DataError(f"card.json is not JSON ({error}); fetch the model again") from error
     known, needed = {f.name for f in fields(MaskCard)}, {"name", "kind", "network", "conditioning", "weights_sha256"}
@@ -110,7 +110,7 @@ def _checked(card: MaskCard) -> tuple[Conditioning, UNetShape, Calibration]:
         conditioning = Conditioning(**_tuples(card.conditioning))
         shape = UNetShape(**_tuples(card.network))
         calibration = Calibration(**_tuples(card.calibration))
-    except TypeError as error:
+    except (TypeError, AttributeError, ValueError, ConfigError) as error:
         raise DataError(f"card of {card.name}: {error}; it was written by another version") from error
     channels = len(conditioning.modalities) * (1 + 2 * card.neighbours)
     if shape.condition != channels or shape.channels != 1 or shape.dims not in (2, 3):

@@ -1,7 +1,7 @@
 """A compact U-Net for signals, images and volumes, told its noise level by scale and shift of each normalisation."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,10 @@ from torch.nn.functional import scaled_dot_product_attention, silu
 from medidiff.diffusion.networks.embedding import LevelEmbedding
 from medidiff.diffusion.networks.shuffle import depth_to_space, space_to_depth
 from medidiff.errors import ConfigError, DataError
+
+# of each size; a card that states more describes no network of ours
+MOST = {"dims": 3, "channels": 1024, "condition": 1024, "classes": 1 << 16, "levels": 8, "width": 2048}
+MOST |= {"multipliers": 64, "blocks": 64, "attention": 16, "stem": 16}
 
 Inner = Callable[[Tensor, Tensor], Tensor]
 
@@ -195,6 +199,9 @@ def _check_input(shape: UNetShape, x: Tensor, condition: Tensor | None) -> None:
 
 
 def _check(shape: UNetShape) -> None:
+    sizes = {**asdict(shape), "multipliers": max(shape.multipliers, default=0)}
+    if wrong := [name for name, size in sizes.items() if type(size) is not int or not 0 <= size <= MOST[name]]:
+        raise ConfigError(f"{wrong[0]}: expected a whole number from 0 to {MOST[wrong[0]]}, found {sizes[wrong[0]]!r}")
     if shape.dims not in (1, 2, 3):
         raise ConfigError(f"dims {shape.dims}: expected 1 (signals), 2 (images) or 3 (volumes)")
     if min(shape.stem, shape.blocks, shape.width, *shape.multipliers) < 1:
