@@ -139,6 +139,7 @@ def export(
     seg_out: Output,
     method: Method = "suv2.5",
     grid: Annotated[str, typer.Option(help="series on whose grid the mask lies: pet or ct")] = "pet",
+    pseudonym: Annotated[str, typer.Option(help="takes the place of the patient; empty: as identified as the images")] = "",
     study: Study = "study",
     ct: Series = "",
     pet: Series = "",
@@ -150,7 +151,7 @@ def export(
 
     with step("export", study=study, method=method, log_file=log_file) as this:
         import medidiff
-        from medidiff.io.dicom.seg import write_seg
+        from medidiff.io.dicom.seg import build_seg, pseudonymised, save_seg
         from medidiff.io.dicom.series import series_grid
         from medidiff.io.nifti import read_nifti
         from medidiff.io.resample import resample_mask
@@ -161,7 +162,8 @@ def export(
         voxels, own = read_nifti(mask), series_grid(source)
         if not voxels.grid.agrees_with(own):  # the volume of a tilted stack was resampled; its mask goes back
             voxels = resample_mask(voxels, own)
-        write_seg(voxels, source.paths, seg_out, label="Lesion", algorithm=method, version=medidiff.__version__)
+        made = build_seg(voxels, source.paths, label="Lesion", algorithm=method, version=medidiff.__version__)
+        save_seg(pseudonymised(made, pseudonym) if pseudonym else made, seg_out)
         finish(this, record, room.RESULT_VERSION, {"grid": grid}, [mask], [seg_out], {}, ())
 
 

@@ -111,7 +111,7 @@ def convert_truth(
         chosen = choose_rois(regions, roi, series)
         mask, notes = mask_on(chosen, series_grid(series), (found.ct, found.pet))
         masks.append(resample_mask(mask, upright_grid(mask.grid)) if is_sheared(mask.affine) else mask)
-        origin[side] = ", ".join(f"{one.roi.name} in {one.source}" for one in chosen)
+        origin[side] = ", ".join(one.roi.name for one in chosen)  # not the file: its name may be that of the patient
         warnings += [f"{side.upper()}: {note}" for note in notes]
     return _truth(*masks, origin, warnings)
 

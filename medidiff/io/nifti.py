@@ -20,6 +20,7 @@ _HEADER_KINDS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}  # bytes 
 _MAGIC = {348: b"n+1\0", 540: b"n+2\0"}  # header and voxels in one file
 _LARGEST_HEADER = 544  # header and the four bytes that announce extensions
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units: unknown is taken as mm, metre, mm, micrometre
+_SMALLEST_MM, _LARGEST_MM = 0.01, 200.0  # edges of a voxel; beyond them a unit is wrong by a thousand
 _DEFLATE_LIMIT = 1032  # deflate never expands further
 _BOMB_RATIO, _BOMB_BYTES = 1000, 2**28
 _CHUNK = 2**20
@@ -194,7 +195,14 @@ def _choose_affine(header: Header, path: Path, prefer: str) -> np.ndarray:
     other = {"sform": "qform", "qform": "sform"}[name]
     if not prefer and codes[other]:
         _check_agreement(affine, _checked_affine(header, path, other), path)
-    return np.diag([unit, unit, unit, 1.0]) @ affine
+    affine = np.diag([unit, unit, unit, 1.0]) @ affine
+    edges_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    if not (edges_mm.min() > _SMALLEST_MM and edges_mm.max() < _LARGEST_MM):
+        raise DataError(
+            f"{path}: voxels of {edges_mm[0]:g} x {edges_mm[1]:g} x {edges_mm[2]:g} mm, expected {_SMALLEST_MM:g} to"
+            f" {_LARGEST_MM:g}. Is the unit (xyzt_units {int(header['xyzt_units'])}) right?"
+        )
+    return affine
 
 
 def _checked_affine(header: Header, path: Path, name: str) -> np.ndarray:

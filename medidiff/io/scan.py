@@ -20,6 +20,7 @@ from medidiff.studies import Study
 
 __all__ = ["PetCt", "ScanResult", "find_pet", "find_petct", "scan"]
 
+_IDENTIFYING = ("PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "AccessionNumber")
 _KIND_OF = {"CT": "ct", "MR": "mr", "PT": "petct"}
 
 
@@ -45,7 +46,8 @@ def scan(folder: Path, *, deep: bool = False) -> ScanResult:
     deep      read the pixels too: finds what is cut or altered behind a sound header
     returns   one study for each PET/CT examination, else one for each CT or MR series or NIfTI volume
 
-    Names of studies come from their folders, never from headers. Raises DataError when the folder does not exist.
+    Names of studies come from their folders, never from headers; where a folder is named after the patient of a study that was
+    not de-identified, the name is a hash. Raises DataError when the folder does not exist.
     """
     folder = Path(folder)
     instances, skipped = index_folder(folder)
@@ -54,7 +56,7 @@ def scan(folder: Path, *, deep: bool = False) -> ScanResult:
     nifti = [entry.path for entry in skipped if is_nifti_name(entry.path)]
     rows += nifti_studies(folder, nifti, deep=deep)
     others = tuple(entry for entry in skipped if not is_nifti_name(entry.path))
-    return ScanResult(folder, tuple(_named(rows)), tuple(series), others)
+    return ScanResult(folder, tuple(_named(rows, _people(series))), tuple(series), others)
 
 
 def _dicom_studies(folder: Path, series: Sequence[Series], instances: Sequence[Instance], *, deep: bool) -> list[Study]:
@@ -123,19 +125,28 @@ def _truth(folder: Path, structures: Sequence[Path]) -> str:
     return "RTSTRUCT" if structures else ""
 
 
-def _named(rows: Sequence[Study]) -> list[Study]:
+def _people(series: Sequence[Series]) -> set[str]:
+    """The words of names and numbers by which headers that were not de-identified know patients."""
+    headers = [one.headers[0] for one in series if text(one.headers[0], "PatientIdentityRemoved").upper() != "YES"]
+    told = " ".join(text(header, keyword) for header in headers for keyword in _IDENTIFYING)
+    return set(re.findall(r"[a-z0-9]{4,}", told.lower()))
+
+
+def _named(rows: Sequence[Study], people: set[str]) -> list[Study]:
     """The studies with unique names made of their folders, in the order of path and series."""
     rows = sorted(rows, key=lambda row: (row.path, row.kind, row.ct, row.pet))
-    names = [_slug(row.path) for row in rows]
+    names = [_slug(row.path, people) for row in rows]
     return [
         replace(row, study=name if names.count(name) == 1 else f"{name}-{_short_hash(f'{row.ct}{row.pet}{index}')}")
         for index, (row, name) in enumerate(zip(rows, names))
     ]
 
 
-def _slug(path: str) -> str:
-    """A name for a study from its folder; a short hash where the folder's name is not plain."""
+def _slug(path: str, people: set[str]) -> str:
+    """A name for a study from its folder; a short hash where the folder's name is not plain, or tells who the patient is."""
     plain = re.sub(r"(\.nii(\.gz)?)$", "", path)
+    if any(word in path.lower() for word in people):
+        return f"study-{_short_hash(path)}"
     if plain != "." and len(plain) <= 64 and re.fullmatch(r"[A-Za-z0-9_./-]+", plain) and "." not in plain:
         return re.sub(r"[_/]+", "-", plain).strip("-")
     return f"study-{_short_hash(path)}"

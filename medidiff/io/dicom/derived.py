@@ -8,7 +8,9 @@ from pathlib import Path
 import nibabel
 import numpy as np
 from pydicom.config import disable_value_validation
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 
 from medidiff.errors import DataError
 from medidiff.io.dicom.fields import text
@@ -29,6 +31,28 @@ MAY_BE_EMPTY = (  # type 2 of the patient and study modules: must be present, ma
     "StudyDate",
     "StudyTime",
     "ReferringPhysicianName",
+)
+_OF_THE_STUDY = (  # of the modules that are copied: words of the hospital, its places and machines, and codes of its people
+    "StudyDescription",
+    "RequestingService",
+    "ProcedureCodeSequence",
+    "ReasonForPerformedProcedureCodeSequence",
+    "AdmittingDiagnosesDescription",
+    "AdmittingDiagnosesCodeSequence",
+    "AdmissionID",
+    "IssuerOfAdmissionIDSequence",
+    "ServiceEpisodeID",
+    "ServiceEpisodeDescription",
+    "ReferringPhysicianIdentificationSequence",
+    "PhysiciansOfRecordIdentificationSequence",
+    "PhysiciansReadingStudyIdentificationSequence",
+    "ConsultingPhysicianIdentificationSequence",
+    "InstitutionName",
+    "InstitutionAddress",
+    "InstitutionalDepartmentName",
+    "InstitutionCodeSequence",
+    "StationName",
+    "DeviceSerialNumber",
 )
 _AT_MOST_16 = ("AccessionNumber", "StudyID")  # real files exceed it, and what is written must be valid
 _MOMENTS = ("Content", "Acquisition", "Series", "Study")  # whose date and time is taken over, the first that is there
@@ -105,8 +129,19 @@ def check_words(**words: str) -> None:
             raise DataError(f"{name} of the DICOM object is {word!r}, expected 1 to 64 characters without backslash or control.")
 
 
+def tells_of_people(tag: BaseTag) -> bool:
+    """Whether an element names or describes the patient or those who cared, or is private."""
+    if tag.is_private or not dictionary_has_tag(tag):
+        return tag.is_private
+    keyword = keyword_for_tag(tag)
+    return keyword not in MAY_BE_EMPTY and (tag.group == 0x0010 or dictionary_VR(tag) == "PN" or keyword in _OF_THE_STUDY)
+
+
 def _complete(header: Dataset) -> None:
-    """Give the copied modules what they must have, and nothing longer than DICOM allows."""
+    """Give the copied modules what they must have, nothing that only describes people, and nothing longer than DICOM allows."""
+    told = [tag for tag in header.keys() if tells_of_people(tag)]  # noqa: SIM118  (a data set iterates over elements)
+    for tag in told:
+        del header[tag]
     for keyword in MAY_BE_EMPTY:
         if keyword not in header:
             setattr(header, keyword, None)

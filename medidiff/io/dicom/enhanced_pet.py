@@ -3,8 +3,13 @@
 from collections.abc import Sequence
 
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+
+from medidiff.io.dicom.fields import number, text, value
 
 _SHARED, _PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
+_LEFT_OUT = {Tag(keyword) for keyword in (_SHARED, _PER_FRAME, "PixelData")}
+
 # UCUM code of the real-world value: Units and SUVType of a classic header (DICOM CID 84 and 85)
 _UNITS = {
     "Bq/ml": ("BQML", ""),
@@ -35,24 +40,24 @@ def classic_headers(headers: Sequence[Dataset]) -> list[Dataset]:
 
 
 def _frames(whole: Dataset) -> list[Dataset]:
-    shared = (whole.get(_SHARED) or [Dataset()])[0]
-    return [_frame_header(whole, shared, frame) for frame in whole[_PER_FRAME].value]
+    shared = (value(whole, _SHARED) or [Dataset()])[0]
+    return [_frame_header(whole, shared, frame) for frame in value(whole, _PER_FRAME) or []]
 
 
 def _frame_header(whole: Dataset, shared: Dataset, frame: Dataset) -> Dataset:
     flat = Dataset()
-    for element in whole:
-        if element.keyword not in (_SHARED, _PER_FRAME, "PixelData"):
-            flat[element.tag] = element
-    items = {name: (frame.get(name) or shared.get(name) or [Dataset()])[0] for name in _ITEMS}
+    for tag in whole.keys() - _LEFT_OUT:
+        flat[tag] = whole.get_item(tag)  # as it stands in the file: what nobody asks for is never parsed
+    items = {name: (value(frame, name) or value(shared, name) or [Dataset()])[0] for name in _ITEMS}
     for name in ("UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence"):
         flat.update(items[name])
     mapping, transformation = items["RealWorldValueMappingSequence"], items["PixelValueTransformationSequence"]
-    flat.RescaleIntercept = mapping.get("RealWorldValueIntercept", transformation.get("RescaleIntercept", 0))
+    intercepts = value(mapping, "RealWorldValueIntercept"), value(transformation, "RescaleIntercept"), 0
+    flat.RescaleIntercept = next(found for found in intercepts if found is not None)
     if "Units" not in flat and "MeasurementUnitsCodeSequence" in mapping:
-        code = mapping.MeasurementUnitsCodeSequence[0]
-        text = str(code.get("CodeValue") or code.get("LongCodeValue") or "")
-        units, flat.SUVType = _UNITS.get(text, (text, ""))
+        code = (value(mapping, "MeasurementUnitsCodeSequence") or [Dataset()])[0]
+        unit = text(code, "CodeValue") or text(code, "LongCodeValue")
+        units, flat.SUVType = _UNITS.get(unit, (unit, ""))
         flat.add_new("Units", "LO", units)  # an unknown code may not be legal as CS, and is to be named in the error
     _set_corrections(flat)
     _set_times(flat, items["FrameContentSequence"])
@@ -62,14 +67,14 @@ def _frame_header(whole: Dataset, shared: Dataset, frame: Dataset) -> Dataset:
 def _set_corrections(flat: Dataset) -> None:
     if "CorrectedImage" not in flat:
         flags = {"ATTN": "AttenuationCorrected", "DECY": "DecayCorrected", "SCAT": "ScatterCorrected", "RAN": "RandomsCorrected"}
-        flat.CorrectedImage = [name for name, keyword in flags.items() if flat.get(keyword) == "YES"]
+        flat.CorrectedImage = [name for name, keyword in flags.items() if value(flat, keyword) == "YES"]
     if "DecayCorrection" not in flat and "DecayCorrected" in flat:
-        flat.DecayCorrection = "START" if flat.DecayCorrected == "YES" else "NONE"
+        flat.DecayCorrection = "START" if value(flat, "DecayCorrected") == "YES" else "NONE"
 
 
 def _set_times(flat: Dataset, content: Dataset) -> None:
-    stamp = content.get("FrameAcquisitionDateTime") or flat.get("AcquisitionDateTime")
+    stamp = value(content, "FrameAcquisitionDateTime") or value(flat, "AcquisitionDateTime")
     if stamp and "AcquisitionTime" not in flat:
         flat.AcquisitionDateTime = stamp
     if "ActualFrameDuration" not in flat and "FrameAcquisitionDuration" in content:
-        flat.ActualFrameDuration = round(float(content.FrameAcquisitionDuration))
+        flat.ActualFrameDuration = round(number(content, "FrameAcquisitionDuration", name="PET frame"))

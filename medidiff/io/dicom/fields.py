@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from medidiff.errors import DataError
 
 
-def value(header: Dataset, keyword: str) -> Any:
+def value(header: Dataset, keyword: str | tuple[int, int]) -> Any:
     """The element's value, None when it is absent, empty or cannot be parsed."""
     try:
         with warnings.catch_warnings():

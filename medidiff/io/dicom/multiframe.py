@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from medidiff.errors import DataError
 from medidiff.io.dicom.fields import number, numbers, text, value, whole
-from medidiff.io.dicom.planes import Plane, checked_orientation, checked_spacing, labels_of
+from medidiff.io.dicom.planes import Plane, checked_orientation, checked_position, checked_spacing, labels_of
 
 # Macros whose values tell frames of one position apart.
 _LABEL_GROUPS = (
@@ -62,10 +62,11 @@ def _placed(plane: Plane, header: Dataset, own: Dataset, common: Dataset) -> Pla
     place = f"{plane.name} frame {plane.frame + 1}"
     orientation = numbers(_macro(own, common, "PlaneOrientationSequence", place), "ImageOrientationPatient", 6, name=place)
     spacing = numbers(_macro(own, common, "PixelMeasuresSequence", place), "PixelSpacing", 2, name=place)
+    position = numbers(_macro(own, common, "PlanePositionSequence", place), "ImagePositionPatient", 3, name=place)
     slope, intercept = _rescale(header, own, common, place)
     return replace(
         plane,
-        position=numbers(_macro(own, common, "PlanePositionSequence", place), "ImagePositionPatient", 3, name=place),
+        position=checked_position(position, name=place),
         orientation=checked_orientation(orientation, name=place),
         spacing=checked_spacing(spacing, name=place),
         slope=slope,

@@ -5,6 +5,8 @@ import re
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
+from medidiff.io.dicom.fields import text, value
+
 # seconds; F-18 ICRP Publication 107 (2008); C-11, N-13, Ga-68 as in the manual of the IBSI SUV objects (Vácha et al. 2026);
 # the others ICRP Publication 107
 HALF_LIVES_S = {
@@ -48,8 +50,8 @@ _CODES = _OLD_CODES | {
 
 def nuclide_of(radiopharmaceutical: Dataset) -> str:
     """Name such as "F-18" of the nuclide that RadionuclideCodeSequence gives, or "" where it gives none that is known."""
-    for code in radiopharmaceutical.get("RadionuclideCodeSequence") or []:
-        named = _CODES.get(str(code.get("CodeValue", "")).strip()) or _from_meaning(str(code.get("CodeMeaning", "")))
+    for code in value(radiopharmaceutical, "RadionuclideCodeSequence") or []:
+        named = _CODES.get(text(code, "CodeValue")) or _from_meaning(text(code, "CodeMeaning"))
         if named:
             return named
     return ""

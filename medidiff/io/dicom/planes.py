@@ -9,6 +9,8 @@ from pydicom.dataset import Dataset
 from medidiff.errors import DataError
 from medidiff.io.dicom.fields import number, numbers, text, value, whole
 
+FARTHEST_MM = 1e5  # from the scanner's origin
+
 # What may tell images of one position apart, in the order in which it is asked.
 LABELS = (
     "TemporalPositionIdentifier",
@@ -70,7 +72,7 @@ def single_plane(header: Dataset, *, path: Path, name: str) -> Plane:
         name=name,
         frame=0,
         shape=(whole(header, "Rows", name=name), whole(header, "Columns", name=name)),
-        position=numbers(header, "ImagePositionPatient", 3, name=name),
+        position=checked_position(numbers(header, "ImagePositionPatient", 3, name=name), name=name),
         orientation=checked_orientation(numbers(header, "ImageOrientationPatient", 6, name=name), name=name),
         spacing=checked_spacing(numbers(header, "PixelSpacing", 2, name=name), name=name),
         slope=slope,
@@ -83,6 +85,16 @@ def single_plane(header: Dataset, *, path: Path, name: str) -> Plane:
 def labels_of(*headers: Dataset) -> tuple[tuple[str, str], ...]:
     """The elements of these headers that may tell two images of one position apart, with their text."""
     return tuple((keyword, found) for keyword in LABELS for header in headers if (found := text(header, keyword)))
+
+
+def checked_position(position: tuple[float, ...], *, name: str) -> tuple[float, ...]:
+    """The three coordinates; DataError where one lies farther from the scanner than any patient."""
+    if max(map(abs, position)) > FARTHEST_MM:
+        shown = ", ".join(f"{x:g}" for x in position)
+        raise DataError(
+            f"{name}: ImagePositionPatient is ({shown}) mm, expected at most {FARTHEST_MM:g}. Export the series again."
+        )
+    return position
 
 
 def checked_orientation(cosines: tuple[float, ...], *, name: str) -> tuple[float, ...]:

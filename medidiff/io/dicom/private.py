@@ -2,6 +2,8 @@
 
 from pydicom.dataset import Dataset
 
+from medidiff.io.dicom.fields import value
+
 
 def private_text(header: Dataset, group: int, creator: str, element: int) -> str:
     """Text of a private element, or "" where the header lacks it.
@@ -12,16 +14,14 @@ def private_text(header: Dataset, group: int, creator: str, element: int) -> str
 
     Elements whose type is unknown (UN) hold bytes and are decoded.
     """
-    named = {str(header[group, block].value).strip() for block in range(0x10, 0x100) if (group, block) in header}
-    if creator in named:
-        try:
-            value = header.private_block(group, creator)[element].value
-        except KeyError:
-            return ""
-    elif (group, 0x10) not in header and (group, 0x1000 + element) in header:
-        value = header[group, 0x1000 + element].value
-    else:
-        return ""
-    if isinstance(value, bytes):
-        value = value.decode("ascii", "replace")
-    return str(value if value is not None else "").strip("\0 ")
+    blocks = [block for block in range(0x10, 0x100) if (group, block) in header]
+    own = next((block for block in blocks if _value(header, group, block).strip() == creator), 0x10 if 0x10 not in blocks else 0)
+    return _value(header, group, 0x100 * own + element).strip("\0 ") if own else ""
+
+
+def _value(header: Dataset, group: int, element: int) -> str:
+    found = value(header, (group, element))
+    content = None if found is None else found.value
+    if isinstance(content, bytes):
+        content = content.decode("ascii", "replace")
+    return "" if content is None else str(content)

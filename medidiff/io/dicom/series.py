@@ -86,7 +86,8 @@ def _values(stored: np.ndarray, plane: Plane, header: Dataset, *, name: str) -> 
         raise DataError(
             f"{name}: an image of {stored.shape} pixels, expected {plane.shape}. The file changed while it was read; try again."
         )
-    values = stored * plane.slope + plane.intercept
+    with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold becomes infinite and is refused below
+        values = (stored * plane.slope + plane.intercept).astype(np.float32)
     padded = _is_padding(stored, header, name=name)
     if padded is not None:
         values[padded] = FILL.get(str(header.get("Modality")), 0.0)

@@ -7,6 +7,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from medidiff.errors import DataError
+from medidiff.io.dicom.fields import value
 
 _TRACER = frozenset(
     (
@@ -32,7 +33,7 @@ class SeriesFields:
 
     def text(self, keyword: str) -> str:
         """The one text of all slices, "" where absent. Raises DataError where slices differ."""
-        values = {_text(dataset.get(keyword)) for dataset in self._datasets(keyword)}
+        values = {_text(value(dataset, keyword)) for dataset in self._datasets(keyword)}
         if len(values) > 1:
             raise DataError(
                 f"PET series: {keyword} differs between slices ({len(values)} values), expected one. "
@@ -42,13 +43,13 @@ class SeriesFields:
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """Every value of a multi-valued text that all slices carry, in the order of the first slice."""
-        values = [_list(dataset.get(keyword)) for dataset in self._datasets(keyword)]
+        values = [_list(value(dataset, keyword)) for dataset in self._datasets(keyword)]
         shared = set(values[0]).intersection(*values[1:])
         return tuple(dict.fromkeys(value for value in values[0] if value in shared))
 
     def each(self, keyword: str) -> np.ndarray:
         """One number per slice (n,); NaN where absent."""
-        return np.array([_number(_text(dataset.get(keyword)), keyword) for dataset in self._datasets(keyword)])
+        return np.array([_number(_text(value(dataset, keyword)), keyword) for dataset in self._datasets(keyword)])
 
     def scaled(self, keyword: str, name: str, *, small: tuple[float, float], large: tuple[float, float]) -> float:
         """The one number of all slices in SI units, or the user's under `name`; NaN where there is none.
@@ -75,7 +76,7 @@ class SeriesFields:
 
 def tracer_of(header: Dataset) -> Dataset:
     """The one item of the radiopharmaceutical sequence, empty where there is none. Raises DataError for several."""
-    items = header.get("RadiopharmaceuticalInformationSequence") or []
+    items = value(header, "RadiopharmaceuticalInformationSequence") or []
     if len(items) > 1:
         raise DataError(
             f"PET series: {len(items)} radiopharmaceuticals in one series, expected one. SUV of several tracers is not defined."

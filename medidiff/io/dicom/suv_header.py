@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from medidiff.errors import ConfigError, DataError
 from medidiff.io.dicom.clock import date_seconds, datetime_seconds, time_seconds, zone_seconds
+from medidiff.io.dicom.fields import text
 from medidiff.io.dicom.nuclide import HALF_LIVES_S, nuclide_of
 from medidiff.io.dicom.private import private_text
 from medidiff.io.dicom.suv_fields import SeriesFields
@@ -106,9 +107,9 @@ def _times(fields: SeriesFields, headers: Sequence[Dataset]) -> dict[str, float 
         "decay_datetime_s": ("DecayCorrectionDateTime", fields.text("DecayCorrectionDateTime")),
     }
     seconds = {}
-    for name, (keyword, text) in stamps.items():
-        seconds[name] = _or_nan(datetime_seconds(text, zone))
-        if text and math.isnan(seconds[name]):
+    for name, (keyword, stamp) in stamps.items():
+        seconds[name] = _or_nan(datetime_seconds(stamp, zone))
+        if stamp and math.isnan(seconds[name]):
             fields.warnings.append(f"{keyword} has no date and hour that can be read; taken as absent")
     series_day = date_seconds(fields.text("SeriesDate"))
     return seconds | {
@@ -119,10 +120,10 @@ def _times(fields: SeriesFields, headers: Sequence[Dataset]) -> dict[str, float 
 
 
 def _acquisition(header: Dataset, series_day: float | None, zone: float | None) -> float:
-    time = time_seconds(str(header.get("AcquisitionTime") or ""))
+    time = time_seconds(text(header, "AcquisitionTime"))
     if time is None:
-        return _or_nan(datetime_seconds(str(header.get("AcquisitionDateTime") or ""), zone))
-    day = date_seconds(str(header.get("AcquisitionDate") or ""))
+        return _or_nan(datetime_seconds(text(header, "AcquisitionDateTime"), zone))
+    day = date_seconds(text(header, "AcquisitionDate"))
     return _moment(series_day if day is None else day, time)
 
 
