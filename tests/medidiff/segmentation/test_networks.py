@@ -16,6 +16,7 @@ from medidiff.io.slab_file import slab_store
 from medidiff.io.volume import Grid, Volume
 from medidiff.metrics.overlap import dice
 from medidiff.segmentation import inference
+from medidiff.segmentation.calibration import Calibration
 from medidiff.segmentation.conditioning import Conditioning, conditions, network_grid
 from medidiff.segmentation.inference import find_by_ensemble, find_by_unet
 from medidiff.segmentation.memory import plan_memory
@@ -170,6 +171,17 @@ def test_volumes_go_to_disk_above_the_budget_and_give_the_same_result(monkeypatc
     assert places == [False, True]
     assert np.array_equal(one.probability.array, other.probability.array)
     assert np.array_equal(one.maps["trajectory"].array, other.maps["trajectory"].array)
+
+
+def test_how_many_slices_are_handled_at_a_time_changes_nothing(monkeypatch):
+    soft = replace(model(HotIsLesion()), calibration=Calibration(temperature=2.0))
+    answers = []
+    for depth in (3, 32):
+        monkeypatch.setattr(inference, "_DEPTH", depth)
+        answers.append(find_by_ensemble(*study(), soft, QUICK, study="a"))
+    one, other = answers
+    assert np.array_equal(one.probability.array, other.probability.array)
+    assert all(np.array_equal(one.maps[name].array, other.maps[name].array) for name in other.maps)
 
 
 def test_memory_is_planned_before_it_is_taken():
