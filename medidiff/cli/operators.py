@@ -45,6 +45,54 @@ def trajectories(
         steps.finish(this, record, room.RESULT_VERSION, chosen, [], [out], numbers, (), seed=chosen.seed)
 
 
+def import_trajectories(
+    source: Annotated[Path, typer.Argument(help="file of PDEBench or of The Well", show_default=False)],
+    out: TrajectoriesFile,
+    layout: Annotated[str, typer.Option(help="pdebench or well")] = "pdebench",
+    study: steps.Study = "study",
+    settings: Annotated[str, typer.Option(help="JSON of the system that they are of; without it no operator takes them")] = "",
+    record: steps.Record = None,
+    log_file: steps.Log = None,
+) -> None:
+    """Trajectories of others in our own format, checked; with settings as those of one of our systems."""
+    from medidiff.operators import settings as room
+
+    with step("import-trajectories", study=study, log_file=log_file) as this:
+        from medidiff.errors import ConfigError
+        from medidiff.io.pde.pdebench import read_pdebench
+        from medidiff.io.pde.trajectories import write_trajectories
+        from medidiff.io.pde.well import read_well
+        from medidiff.operators.imported import known_as
+        from medidiff.operators.systems import SystemSettings
+
+        readers = {"pdebench": read_pdebench, "well": read_well}
+        if layout not in readers:
+            raise ConfigError(f"--layout: found {layout!r}, expected pdebench or well. NetCDF and zarr: system era5.")
+        found, chosen = readers[layout](source), {}
+        if settings:
+            chosen = steps.checked_settings(SystemSettings, settings)
+            found = known_as(found, chosen, file=source.name)
+        write_trajectories(found, out)
+        numbers = {"trajectories": len(found), "frames": found.u.shape[2], "cells": list(found.u.shape[3:])}
+        log.info("%s: %d trajectories of %s", out.name, len(found), ", ".join(found.fields))
+        steps.finish(this, record, room.RESULT_VERSION, chosen, [source], [out], numbers, ())
+
+
+def export_trajectories(
+    trajectories: TrajectoriesFile,
+    out: Annotated[Path, typer.Argument(help="HDF5 file as PDEBench lays it out", show_default=False)],
+    study: steps.Study = "study",
+    log_file: steps.Log = None,
+) -> None:
+    """Trajectories as PDEBench lays them out, for the programs of others."""
+    with step("export-trajectories", study=study, log_file=log_file):
+        from medidiff.io.pde.pdebench import write_pdebench
+        from medidiff.io.pde.trajectories import read_trajectories
+
+        write_pdebench(read_trajectories(trajectories), out)
+        log.info("%s: written", out.name)
+
+
 def operate(
     trajectories: TrajectoriesFile,
     predictions: PredictionsFile,
@@ -99,6 +147,7 @@ def _run(this, evaluate, trajectories, predictions, *, settings, record, threads
     """One evaluation of the operator that the settings name."""
     import torch
 
+    from medidiff.errors import DataError
     from medidiff.gpu import claim_device
     from medidiff.io.pde.predictions import Predictions, write_predictions
     from medidiff.io.pde.trajectories import read_trajectories
@@ -113,6 +162,8 @@ def _run(this, evaluate, trajectories, predictions, *, settings, record, threads
     files = read_prior(chosen.model)
     model = assemble_operator(files, device=claim_device(chosen.device))
     known = read_trajectories(trajectories, rows=rows)
+    if "settings" not in known.facts:
+        raise DataError(f"{trajectories.name}: of no system of ours. Import it again, with the --settings of its system.")
     system = SystemSettings.model_validate(known.facts["settings"])
     found = evaluate(model, solved_of(known), system=system, settings=chosen)
     facts = {"fields": list(known.fields), "units": dict(known.units), "system": system.system}

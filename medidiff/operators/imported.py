@@ -1,5 +1,6 @@
 """Trajectories that we have no solver of, cut out of a gridded reanalysis and averaged to the grid of an operator."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from medidiff.errors import DataError
 from medidiff.io.pde.gridded import read_xarray
 from medidiff.io.pde.trajectories import TrajectorySet
-from medidiff.operators.systems import EQUATIONS, SPLITS, SystemSettings
+from medidiff.operators.systems import EQUATIONS, SPLITS, UNITS, SystemSettings
 
 SHARES = (
     0.7,
@@ -16,6 +17,15 @@ SHARES = (
     0.1,
 )  # of the time that the file covers, for the splits in their order: the past trains, the future tests
 UNEVEN = 1e-3  # of the duration
+THEIRS = {"beta": "speed", "Nu": "viscosity"}  # parameters of PDEBench: ours
+PARAMETERS = {
+    "advection": ("speed",),
+    "burgers": ("viscosity",),
+    "shock": ("gamma",),
+    "shock-pdebench": ("gamma",),
+    "smoke": ("viscosity", "buoyancy"),
+    "era5": (),
+}
 
 
 def import_split(settings: SystemSettings, split: str, *, count: int) -> TrajectorySet:
@@ -50,6 +60,42 @@ def import_split(settings: SystemSettings, split: str, *, count: int) -> Traject
         "settings": settings.model_dump(mode="json"),
     }
     return TrajectorySet(u, u0, part.times, space, part.fields, units=part.units, facts=facts)
+
+
+def known_as(found: TrajectorySet, settings: SystemSettings, *, file: str) -> TrajectorySet:
+    """Trajectories of others as those of one of our systems, with its names, units and settings, so that operators take them.
+
+    Parameters of one value come from the settings where the file has none of them. Raises DataError for other grids, frames,
+    numbers of fields or forces than the settings'.
+    """
+    sizes, wanted = found.u.shape[1:], (len(settings.fields), settings.frames, *settings.grid)
+    duration = float(found.times[-1])
+    if sizes != wanted or abs(duration - settings.duration_s) > UNEVEN * duration:
+        raise DataError(
+            f"{file}: found {sizes} fields, frames and cells in {duration:g} s, expected {wanted} in {settings.duration_s:g} s "
+            f"of {settings.system}. Correct the settings."
+        )
+    forced = settings.system in ("burgers", "smoke")
+    if forced != (found.f is not None):
+        raise DataError(f"{file}: found {'no ' * forced}forces, {settings.system} has {'them' if forced else 'none'}.")
+    names = PARAMETERS[settings.system]
+    theta = {name: np.full(len(found), getattr(settings, name, np.nan)) for name in names}
+    theirs = {THEIRS.get(name, name): found.theta[:, place] for place, name in enumerate(found.parameters)}
+    theta |= {name: values for name, values in theirs.items() if name in theta}
+    if missing := [name for name, values in theta.items() if not np.isfinite(values).all()]:
+        raise DataError(
+            f"{file}: found no {', '.join(missing)}, which {settings.system} has. It cannot be told from the settings."
+        )
+    units = {name: UNITS[name] for name in (*settings.fields, *names, "t", *"xy"[: len(found.space)], *["f"] * forced)}
+    facts = {
+        **found.facts,
+        "system": settings.system,
+        "equation": EQUATIONS[settings.system],
+        "boundary": settings.boundary,
+        "settings": settings.model_dump(mode="json"),
+    }
+    values = np.stack([*theta.values()], 1).astype(np.float32)
+    return replace(found, fields=settings.fields, theta=values, parameters=names, units=units, facts=facts)
 
 
 def _factor(sizes: tuple[int, ...], grid: tuple[int, ...], name: str) -> int:

@@ -7,9 +7,9 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from physics.wavelet.axis import analyse, analyse_adjoint, synthesise, synthesise_adjoint
+from physics.wavelet.axis import LONGEST_DENSE, analyse, analyse_adjoint, synthesise, synthesise_adjoint
 from physics.wavelet.filters import check_length, check_transform, coefficients, points, taps
-from physics.wavelet.windows import analyse_plane
+from physics.wavelet.windows import analyse_plane, synthesise_plane
 
 FEW_TAPS = 4  # up to which both axes of a plane are transformed at once
 
@@ -66,13 +66,17 @@ class Wavelet:
     def forward(self, u: Tensor) -> Tensor:
         """W u, (b, field · (2^d)^levels, *coarse), of arrays (b, field, *space), float32 or float64, on their device."""
         self.coarse([u.shape[axis] for axis in self.axes])
-        if self.levels == 1 and self.axes == (-2, -1) and taps(self.family) <= FEW_TAPS and u.ndim == 4:
+        if self._is_plane and u.ndim == 4:
             return analyse_plane(u.flatten(0, 1), self.family, self.mode).unflatten(0, u.shape[:2]).flatten(1, 2)
         return self._down(u, analyse)
 
     def inverse(self, w: Tensor, sizes: Sequence[int] = ()) -> Tensor:
         """The arrays (b, field, *space) of coefficients; `sizes` along `axes` where one of them is odd."""
-        return self._up(w, synthesise, self._sizes(w, sizes))
+        sizes = self._sizes(w, sizes)
+        if self._is_plane and w.ndim == 4 and max(sizes) > LONGEST_DENSE:
+            bands = w.unflatten(1, (-1, 4))
+            return synthesise_plane(bands.flatten(0, 1), self.family, self.mode, sizes=sizes).unflatten(0, bands.shape[:2])
+        return self._up(w, synthesise, sizes)
 
     def adjoint(self, w: Tensor, sizes: Sequence[int] = ()) -> Tensor:
         """Wᵀ w, (b, field, *space):  <W u, w> = <u, Wᵀ w>; equal to the inverse for orthogonal families in periodization."""
@@ -82,6 +86,11 @@ class Wavelet:
         """(W⁻¹)ᵀ u, shaped as W u: a gradient with respect to arrays becomes one with respect to coefficients."""
         self.coarse([u.shape[axis] for axis in self.axes])
         return self._down(u, synthesise_adjoint)
+
+    @property
+    def _is_plane(self) -> bool:
+        """Whether both axes may be transformed at once."""
+        return self.levels == 1 and self.axes == (-2, -1) and taps(self.family) <= FEW_TAPS
 
     def _down(self, u: Tensor, step: Callable[..., Tensor]) -> Tensor:
         """All levels of one-axis steps from points to coefficients."""

@@ -26,7 +26,18 @@ def analyse_plane(u: Tensor, family: str, mode: str) -> Tensor:
     for axis, size in zip((1, 2), sizes):
         left, right = _margins(size, family, mode)
         u = _continued(u.transpose(1, axis), left, right, mode).transpose(1, axis)
-    return functional.conv2d(u.unsqueeze(1), _plane_filters(family, u.dtype, u.device), stride=2)
+    return functional.conv2d(u.unsqueeze(1), _plane_filters(family, False, u.dtype, u.device), stride=2)
+
+
+def synthesise_plane(w: Tensor, family: str, mode: str, *, sizes: tuple[int, ...]) -> Tensor:
+    """Points (b, *sizes) of the four bands (b, 4, x, y) of both axes, at once."""
+    margin, start = _reach(family, mode)
+    flat = w.flatten(0, 1)
+    for axis in (1, 2):
+        flat = _continued(flat.transpose(1, axis), margin, margin, mode).transpose(1, axis)
+    filters = _plane_filters(family, True, w.dtype, w.device)
+    u = functional.conv_transpose2d(flat.unflatten(0, (-1, 4)), filters, stride=2)[:, 0]
+    return u[:, start : start + sizes[0], start : start + sizes[1]]
 
 
 def analyse_adjoint(w: Tensor, family: str, mode: str, *, size: int) -> Tensor:
@@ -115,9 +126,9 @@ def _up_matrices(family: str, is_synthesis: bool, start: int, dtype: torch.dtype
 
 
 @cache
-def _plane_filters(family: str, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _plane_filters(family: str, is_synthesis: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(4, 1, taps, taps): products of the filters of both axes, in the order of the bands."""
-    filters = torch.tensor(_filters(family, False), dtype=torch.float64)
+    filters = torch.tensor(_filters(family, is_synthesis), dtype=torch.float64)
     planes = torch.einsum("ai,bj->abij", filters, filters).flatten(0, 1).unsqueeze(1)
     return planes.to(device, dtype)
 

@@ -1,13 +1,14 @@
-"""Files of PDEBench (Takamoto et al. 2022): the layouts of 1D scalars, of compressible flow, and of numbered groups."""
+"""Files of PDEBench (Takamoto et al. 2022): scalars, compressible and incompressible flow, and numbered groups."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from medidiff.errors import DataError
-from medidiff.io.atomic import atomic_path
 from medidiff.io.hdf5_array import find_array, open_hdf5
+from medidiff.io.hdf5_file import new_hdf5
 from medidiff.io.pde.checks import check_trajectories
 from medidiff.io.pde.trajectories import TrajectorySet
 
@@ -32,11 +33,13 @@ def read_pdebench(path: str | Path, *, rows: slice = slice(None)) -> TrajectoryS
             found = _scalar(file, path.name, rows)
         elif "density" in file:
             found = _flow(file, path.name, rows)
+        elif "velocity" in file:
+            found = _incompressible(file, path.name, rows)
         elif any(name.isdigit() for name in file):
             found = _groups(file, path.name, rows)
         else:
             keys = ", ".join(sorted(file)[:8]) or "none"
-            raise DataError(f"{path.name}: no 'tensor', 'density' or numbered groups: not PDEBench. Keys: {keys}.")
+            raise DataError(f"{path.name}: no 'tensor', 'density', 'velocity' or numbered groups: not PDEBench. Keys: {keys}.")
     check_trajectories(found, path.name)
     return found
 
@@ -55,7 +58,7 @@ def write_pdebench(trajectories: TrajectorySet, path: str | Path) -> None:
         if unknown := [name for name in trajectories.fields if name not in theirs]:
             raise DataError(f"{path.name}: PDEBench has no place for {', '.join(unknown)}; it has {', '.join(theirs)}.")
         arrays = {theirs[name]: frames[:, place] for place, name in enumerate(trajectories.fields)}
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         for name, values in arrays.items():
             file.create_dataset(name, data=np.asarray(values, dtype=np.float32))
         file.create_dataset("t-coordinate", data=np.concatenate([[0.0], trajectories.times]).astype(np.float32))
@@ -79,6 +82,21 @@ def _flow(file: h5py.File, name: str, rows: slice) -> TrajectorySet:
     if "pressure" not in arrays or "velocity" not in arrays:
         raise DataError(f"{name}: found {', '.join(sorted(file)[:8])}, expected density, pressure and Vx. Download it again.")
     return _assembled(file, name, arrays, names=tuple(present.values()))
+
+
+def _incompressible(file: h5py.File, name: str, rows: slice) -> TrajectorySet:
+    """`velocity` (b, t, x, y, 2), `particles` (b, t, x, y, 1), a constant `force` (b, x, y, 2), `t` (b, t); the unit square."""
+    parts = {key: find_array(file, key, file=name, dims=(5,), kinds="f")[rows] for key in ("particles", "velocity")}
+    stacked = np.moveaxis(np.concatenate([*parts.values()], -1), -1, 1)
+    times = find_array(file, "t", file=name, dims=(1, 2), kinds="f")
+    times = times[...] if times.ndim == 1 else times[rows][0]
+    space = tuple((np.arange(cells) + 0.5) / cells for cells in stacked.shape[3:])
+    found = _split(stacked, times, space, ("particles", "velocity_x", "velocity_y"), {}, {}, name)
+    if "force" not in file:
+        return found
+    force = np.moveaxis(find_array(file, "force", file=name, dims=(4,), kinds="f")[rows], -1, 1)[:, :, None]
+    f = np.broadcast_to(force, (*force.shape[:2], len(found.times), *force.shape[3:])).astype(np.float32)
+    return replace(found, f=f, units={**found.units, "f": "1"})
 
 
 def _assembled(file: h5py.File, name: str, arrays: dict[str, np.ndarray], *, names: tuple[str, ...]) -> TrajectorySet:

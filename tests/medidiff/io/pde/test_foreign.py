@@ -63,10 +63,21 @@ def test_numbered_groups_of_pdebench_are_trajectories_and_their_text_is_kept_as_
     assert found.facts["config_text"].startswith("!!python")
 
 
+def test_an_incompressible_flow_of_pdebench_has_its_force_in_every_interval(tmp_path):
+    velocity, particles, force = _draw(3, 4, 6, 5, 2), _draw(3, 4, 6, 5, 1), _draw(3, 6, 5, 2)
+    with h5py.File(tmp_path / "ns_incom.h5", "w") as file:
+        file["velocity"], file["particles"], file["force"] = velocity, particles, force
+        file["t"] = np.tile(0.5 * np.arange(4.0), (3, 1))
+    found = read_pdebench(tmp_path / "ns_incom.h5", rows=slice(1, 3))
+    assert found.fields == ("particles", "velocity_x", "velocity_y") and len(found.times) == 3
+    assert np.array_equal(found.u[:, 2], velocity[1:, 1:, ..., 1]) and np.array_equal(found.u0[:, 0], particles[1:, 0, ..., 0])
+    assert np.array_equal(found.f[:, 0, 2], force[1:, ..., 0])
+
+
 def test_other_files_are_not_pdebench_and_their_keys_are_told(tmp_path):
     with h5py.File(tmp_path / "file.hdf5", "w") as file:
         file["speed"] = np.zeros(3)
-    with pytest.raises(DataError, match=r"no 'tensor', 'density' or numbered groups: not PDEBench. Keys: speed"):
+    with pytest.raises(DataError, match=r"no 'tensor', 'density', 'velocity' or numbered groups: not PDEBench. Keys: speed"):
         read_pdebench(tmp_path / "file.hdf5")
 
 
