@@ -20,7 +20,8 @@ from benchmarks.operator_classical import SOLVERS, solved_on
 from benchmarks.operator_control import controllers
 from benchmarks.operator_methods import METHODS, Made, make, timed
 from benchmarks.operator_solvers import solver_rows
-from benchmarks.record import Row, clock, interleaved, kept, line, write
+from benchmarks.record import Row, clock, kept, line, write
+from benchmarks.wavelets import wavelet_rows
 from medidiff.io.prior_files import read_prior
 from medidiff.metrics.bootstrap import bootstrap
 from medidiff.metrics.ensemble import coverage, crps, spread_skill
@@ -34,7 +35,6 @@ from medidiff.operators.scores import comparable, ensemble_sampler, relative_err
 from medidiff.operators.task import ANSWER, simulate, super_resolve
 from medidiff.training.settings import read_training
 from medidiff.training.trajectories import OperatorSets, operator_sets
-from physics.wavelet.transform import Wavelet
 
 PACKAGES = ("torch", "numpy", "neuraloperator", "ptwt", "pytorch_wavelets")
 ROOT = Path(__file__).parents[1]
@@ -192,36 +192,6 @@ def ensemble(bench: Bench, system: str) -> Iterator[Row]:
     yield Row("crps", case, crps(members, truth), "of the root mean square", theirs, "one answer", note=note)
 
 
-def wavelets(bench: Bench) -> Iterator[Row]:
-    """One level over both axes, forward, against the peers that are there."""
-    for family in ("haar", "bior2.4"):
-        for shape in ((64, 1, 32, 64), (8, 1, 256, 256), (2, 1, 1024, 1024)):
-            u = torch.randn(shape)
-            times = interleaved({"ours": partial(Wavelet(family).forward, u), **_peers(family, u)}, 5)
-            case = f"{family}, {' x '.join(map(str, shape))}, float32"
-            for peer, seconds in times.items():
-                if peer != "ours":
-                    rate = u.numel() / times["ours"] / 1e6
-                    yield Row("dwt_throughput", case, rate, "Mcells/s", u.numel() / seconds / 1e6, peer, seconds / times["ours"])
-
-
-def _peers(family: str, u: torch.Tensor) -> dict:
-    import pywt
-
-    array = u.numpy()
-    runs = {"PyWavelets": lambda: pywt.dwt2(array, family, "periodization", axes=(-2, -1))}
-    if importlib.util.find_spec("ptwt"):
-        import ptwt
-
-        runs["ptwt (periodic)"] = lambda: ptwt.wavedec2(u, family, level=1, mode="periodic")
-    if importlib.util.find_spec("pytorch_wavelets") and importlib.util.find_spec("pkg_resources"):
-        from pytorch_wavelets import DWTForward
-
-        transform = DWTForward(J=1, wave=family, mode="periodization")
-        runs["pytorch_wavelets"] = lambda: transform(u)
-    return runs
-
-
 def rows(bench: Bench, only: list[str], systems: list[str]) -> Iterator[Row]:
     """Everything that was asked for, one after the other."""
     for system in systems:
@@ -231,7 +201,7 @@ def rows(bench: Bench, only: list[str], systems: list[str]) -> Iterator[Row]:
     if "control" in only:
         yield from control_rows(bench)
     if "wavelets" in only:
-        yield from wavelets(bench)
+        yield from wavelet_rows()
     if "cells" in only:
         yield from solver_rows()
 
