@@ -37,12 +37,12 @@ ITEMS = 16  # patches of the training that choose among raw and averaged weights
 class Budget:
     """What each fold costs."""
 
-    unet: int = 400  # steps of two patches
-    diffusion: int = 200  # further steps
+    unet: int = 200  # steps of two patches
+    diffusion: int = 100  # further steps
     width: int = 16  # of the network; 32 is shipped
     patch: int = 40  # voxels along each side; 48 is shipped
-    members: int = 4
-    looks: int = 5
+    members: int = 3
+    looks: int = 4
     flips: int = 2  # mirrored looks of the U-Net
 
     @property
