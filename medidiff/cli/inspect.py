@@ -1,5 +1,6 @@
 """`medidiff status|why|repeat|doctor`: what was done, why it failed, and how to do it again."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,7 +38,7 @@ def status(
     settings = read_config(known_configuration(config))
     studies = plan.listed(plan.studies_of(settings))
     states = [progress.state_of(job) for job in plan.jobs(settings, studies)]
-    screen = Console(soft_wrap=True)
+    screen = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 200)  # a file or a pipe has room for whole errors
     by_step: dict[str, Counter] = {}
     for state in states:
         by_step.setdefault(state.job.step, Counter())[state.word] += 1

@@ -122,3 +122,57 @@ def test_an_infinite_distance_is_no_obstacle(cohort):
 
 def test_no_study_at_all_gives_a_page(workspace):
     assert "0 studies" in "".join(parse(write(workspace, [])).itertext())
+
+
+def test_a_long_list_goes_on_on_further_pages_that_lead_to_one_another(cohort, monkeypatch):
+    monkeypatch.setattr("medidiff.report.index.PAGE", 4)
+    first = write(cohort)
+    pages = [first, first.with_name("index.2.html")]
+    assert [[row[0] for row in rows(parse(page))] for page in pages] == [
+        ["BAD-1", "CUT-1", "NEW-1", "POOR-1"],
+        ["FAIR-1", "GOOD-1"],
+    ]
+    for page in pages:
+        document = parse(page)
+        assert {link.get("href") for link in document.find(".//nav").iter("a")} - {"summary.tsv"} == {
+            other.name for other in pages if other != page
+        }
+        assert "6 studies" in "".join(document.find("body/header").itertext())
+    assert "slice 18 is missing." not in pages[1].read_text()
+    assert len(first.with_name("summary.tsv").read_text().splitlines()) == 1 + 3 * 2 + 3
+
+
+def test_pages_of_an_earlier_longer_list_go(cohort, monkeypatch):
+    monkeypatch.setattr("medidiff.report.index.PAGE", 2)
+    page = write(cohort)
+    assert page.with_name("index.3.html").exists()
+    monkeypatch.setattr("medidiff.report.index.PAGE", 4)
+    write(cohort)
+    assert page.with_name("index.2.html").exists() and not page.with_name("index.3.html").exists()
+
+
+def test_of_many_errors_the_first_are_told_and_the_others_counted(workspace, monkeypatch):
+    monkeypatch.setattr("medidiff.report.index.TROUBLED", 2)
+    names = [f"BAD-{number}" for number in range(5)]
+    for name in names:
+        workspace.failed(name, f"{name} is cut.")
+    text = write(workspace, names).read_text()
+    assert text.count(" is cut.") == 2 and "and 3 more" in text
+
+
+def test_a_crowd_of_values_is_drawn_as_lines(cohort, monkeypatch):
+    monkeypatch.setattr("medidiff.report.index.PAGE", 2)
+    document = parse(write(cohort))
+    crowds = [path for path in document.iter(f"{SVG}path") if path.get("class") == "crowd"]
+    assert [path.get("d").count("M") for path in crowds] == [3, 3]
+
+
+@pytest.mark.slow
+def test_the_index_of_a_thousand_studies_is_small(workspace):
+    names = [f"CT-{number:04d}" for number in range(1000)]
+    for number, name in enumerate(names):
+        numbers(workspace, name, **{f"m{method}": (number + method) / 1005 for method in range(5)})
+    page = write(workspace, names)
+    files = [page, page.with_name("index.2.html")]
+    assert [len(rows(parse(path))) for path in files] == [500, 500]
+    assert all(path.stat().st_size < 1e6 for path in files)
