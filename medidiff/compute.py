@@ -77,7 +77,7 @@ def slurm_scheduler(workers: SlurmWorkers) -> Iterator[str]:
         python=sys.executable,
         log_directory="logs/dask",
         local_directory=".dask",
-        scheduler_options={"dashboard_address": None},
+        scheduler_options={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         **options,
     ) as cluster:
         cluster.adapt(minimum_jobs=workers.jobs, maximum_jobs=workers.jobs)

@@ -18,6 +18,17 @@ SMALL = {"ct_matrix": 64, "ct_slices": 24, "ct_spacing_mm": [3.0, 3.0, 5.0], "pe
 PATIENTS = {"A": {"seed": 1}, "B": {"seed": 2, "vendor": "philips-cnts"}}
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Keeps tests of one xdist group in one process: xdist 3.8 names the group where pytest 9.2 looks no more."""
+    if not getattr(config.option, "loadgroup", False):
+        return
+    for item in items:
+        groups = {mark.args[0] for mark in item.iter_markers("xdist_group")}
+        if groups and "@" not in item.nodeid and hasattr(item, "_id"):
+            item._id = type(item._id).parse(f"{item.nodeid}@{'_'.join(sorted(groups))}")
+
+
 class Run:
     """A folder in which `medidiff run` works, and what it made there."""
 
@@ -103,3 +114,45 @@ def finished(make_run) -> Run:
     status, text = run.run()
     assert status == 0, text[-4000:]
     return run
+
+
+@pytest.fixture(scope="session")
+def pipelines(run_of):
+    """Makes a run of one study of each pipeline, and of one whose file is cut off, in a new folder."""
+
+    def make():
+        run = run_of(yaml.safe_load((Path(__file__).parent / "pipelines.yaml").read_text()))
+        (run.folder / "models").symlink_to(ROOT / "models")
+        (run.folder / "cut.nii.gz").write_bytes(b"\x1f\x8b\x08\x00 cut off here")
+        return run
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def local(pipelines):
+    """That run on two cores of this machine."""
+    run = pipelines()
+    status, text = run.run()
+    assert status == 1 and contents(run, "PATIENT"), text[-4000:]  # one study is broken
+    return run
+
+
+def contents(run, *studies: str) -> dict[str, str]:
+    """SHA-256 of every file of these studies; of a record that of the part that must not differ from run to run."""
+    found = {}
+    for study in studies:
+        for path in sorted((run.folder / "results" / study).rglob("*")):
+            if path.is_file():
+                content = path.read_bytes()
+                if path.suffix == ".json":
+                    record = json.loads(content)
+                    content = json.dumps({key: record[key] for key in record if key not in ("run", "commit")}).encode()
+                found[str(path.relative_to(run.folder))] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+@pytest.fixture(scope="session")
+def fingerprints():
+    """`contents`, for tests of other files."""
+    return contents
