@@ -27,6 +27,8 @@ from medidiff.report.slices import slices_figure
 from medidiff.report.spacetime import spacetime_figure
 
 DPI = 72  # small files: the pictures show what a page looks like, no detail
+LARGEST_BYTES = 100_000
+COLOURS = (256, 128, 64, 32)  # of a picture that is larger, as speckle is
 
 
 def segmentation(results: Path) -> Figure:
@@ -73,9 +75,16 @@ FIGURES: dict[str, Callable[[Path], Figure]] = {
 
 def small_png(figure: Figure) -> bytes:
     """The figure without what matplotlib writes beside it, the same bytes for the same picture."""
-    drawn, packed = io.BytesIO(), io.BytesIO()
+    drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI, facecolor=BACKGROUND)
-    Image.open(drawn).convert("RGB").save(packed, format="png", optimize=True)
+    picture = Image.open(drawn).convert("RGB")
+    tries = (picture, *(picture.quantize(count, dither=Image.Dither.NONE) for count in COLOURS))
+    return next(png for png in map(_packed, tries) if len(png) <= LARGEST_BYTES)
+
+
+def _packed(picture: Image.Image) -> bytes:
+    packed = io.BytesIO()
+    picture.save(packed, format="png", optimize=True)
     return packed.getvalue()
 
 

@@ -53,7 +53,7 @@ def blocks() -> Iterator[Block]:
 
 def commands(block: Block) -> Iterator[list[str]]:
     """The words of every `medidiff` command of a shell block; empty for the output of programs and for other languages."""
-    if block.language not in ("", "bash"):
+    if block.language not in ("", "bash", "sh"):
         return
     for line in block.text.replace("\\\n", " ").splitlines():
         if line.strip().startswith("medidiff "):
