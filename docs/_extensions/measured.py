@@ -33,7 +33,11 @@ class Measured(SphinxDirective):
         script = self.arguments[0]
         columns = self.options["columns"].replace(",", " ").split()
         self.env.note_dependency(str(benchmark_file(script)))
-        return _parsed(self, benchmark_table(script, list(self.content), columns))
+        try:
+            lines = benchmark_table(script, list(self.content), columns)
+        except LookupError as error:
+            raise self.error(str(error)) from error
+        return _parsed(self, lines)
 
 
 class Cards(SphinxDirective):

@@ -92,7 +92,7 @@ def test_an_unknown_option_would_be_found():
 @pytest.mark.parametrize("block", YAML, ids=str)
 def test_every_configuration_of_the_manual_is_accepted(block, tmp_path):
     found = yaml.safe_load(block.text)
-    if "executor" in found:  # a profile of snakemake
+    if "default-resources" in found:  # of a profile of snakemake
         assert {"executor", "jobs", "retries", "default-resources", "set-resources"} >= set(found)
     elif "axes" in found:  # the description of a plain array
         Description.model_validate(found)
