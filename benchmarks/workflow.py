@@ -107,7 +107,7 @@ def dag_rows(sizes: list[int]) -> list[Row]:
         if rules != RULES:
             raise RuntimeError(f"{rules} rules have jobs, expected all {RULES}:\n{found.text[-2000:]}")
         case = f"{studies} studies, {jobs} jobs, {rules} rules"
-        note = f"wall {found.wall_s:.0f} s on a shared machine"
+        note = f"wall {found.wall_s:.0f} s at a load of {os.getloadavg()[0]:.0f}"
         rows.append(Row(f"dag_{studies}", case, found.cpu_s, "s", note=note))
         rows.append(Row(f"dag_{studies}_memory", case, found.peak_mb, "MB"))
         if before:
