@@ -172,6 +172,25 @@ class Scan:
         size = torch.linalg.vector_norm(self.y).clamp(min=torch.finfo(torch.float32).tiny)
         return float(torch.linalg.vector_norm(self.operator.forward(x) - self.y) / size)
 
+    def unexplained(self, x: Tensor) -> float:
+        """|A x - y| / |y| beyond what noise alone leaves, which is not known better than it scatters.
+
+        sqrt(max(|A x - y|^2 - E|n|^2, E|n|^2 sqrt(2 / m))) / |y|,   m real numbers in y
+        """
+        noise, count = self._noise_energy()
+        size = float(torch.linalg.vector_norm(self.y))
+        error = self.misfit(x) ** 2 - noise / max(size, 1e-30) ** 2
+        return max(error, noise * (2 / count) ** 0.5 / max(size, 1e-30) ** 2) ** 0.5
+
+    def _noise_energy(self) -> tuple[float, int]:
+        """E|n|^2 over all that was measured, 0 where the noise is not known, and the count of real numbers."""
+        parts = 2 if self.y.is_complex() else 1
+        if self.noise_std == 0 or self.variance is None:
+            return self.noise_std**2 * parts * self.y.numel(), parts * self.y.numel()
+        variance = self.variance.expand(self.y.shape)
+        measured = variance[torch.isfinite(variance)]
+        return parts * float(measured.sum()), max(1, parts * measured.numel())
+
     def chi_square(self, x: Tensor) -> float | None:
         """Mean of |A x - y|^2 over its expectation, 1 for the true volume; None where the noise is not known."""
         if self.noise_std == 0:

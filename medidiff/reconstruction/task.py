@@ -12,7 +12,7 @@ from medidiff.errors import ConfigError
 from medidiff.io.measurement import KSpace, Projections
 from medidiff.io.volume import Volume
 from medidiff.reconstruction.doubts import doubts
-from medidiff.reconstruction.heldout import Choice, choose, steadiest
+from medidiff.reconstruction.heldout import MARGIN, Choice, judge
 from medidiff.reconstruction.kspace import mr_scan
 from medidiff.reconstruction.methods import Diffusion, OnStep, classical, total_variation, tv_weight
 from medidiff.reconstruction.nullspace import null_energy
@@ -63,8 +63,8 @@ def reconstruct(
     on_step       called with (what runs, levels done, levels) of diffusion methods
     returns       the volume on the grid of the measurement; numbers: network_calls per slice, seconds, residual |A x - y| / |y|,
                   chi2 (1 for the truth; None where the noise is unknown), nullspace (share of the image that no measurement
-                  determines), noise_std of the normalised data, adjoint_error of the operator; heldout, tv_weight, chosen where
-                  the data chose
+                  determines), noise_std of the normalised data, adjoint_error of the operator; heldout, tv_weight, chosen and
+                  prior_gain where the data chose
 
     Nothing here knows a reference. Raises ConfigError for a method that needs a prior and gets none, or that is not for this kind
     of measurement; DataError for a prior that was trained on other images, or data that cannot be inverted or split.
@@ -125,28 +125,24 @@ def _total_variation(scan: Scan, settings: ReconstructSettings) -> _Result:
 
 
 def _auto(scan: Scan, settings: ReconstructSettings, prior: Prior | None, network: InChunks | None, on_step: OnStep) -> _Result:
-    """Total variation or NA-DDS, whichever predicts hidden measurements better; a tie goes to the one that changes less."""
+    """NA-DDS where it predicts hidden measurements clearly better than total variation, which is the result everywhere else."""
     if prior is None:
         result = _total_variation(scan, settings)
         result.numbers["chosen"] = "tv"
         result.warnings.append("There is no prior: auto is total variation.")
         return result
     weight, _ = tv_weight(scan, settings)
-    diffusion = Diffusion("nadds", prior.card, network, settings, on_step)
-    candidates = {"tv": total_variation(weight, settings), "nadds": diffusion.mean}
-    choice = choose(scan, candidates, **settings.heldout.model_dump(), seed=settings.seed)
-    names = candidates if choice.is_tie else [choice.name]
-    finals = {name: _sampled(scan, diffusion) if name == "nadds" else _Result(candidates["tv"](scan)) for name in names}
-    chosen = steadiest(choice, {name: final.x for name, final in finals.items()})
-    result = finals[chosen]
-    result.numbers |= {"tv_weight": weight, "chosen": chosen} | {
-        f"heldout_{name}": score for name, score in choice.scores.items()
-    }
-    result.numbers |= {"heldout": choice.scores[chosen], "splits": choice.splits}
+    tv, diffusion = total_variation(weight, settings), Diffusion("nadds", prior.card, network, settings, on_step)
+    verdict = judge(scan, plain=tv, prior=diffusion.mean, share=settings.heldout.share, seed=settings.seed)
+    result = _sampled(scan, diffusion) if verdict.is_supported else _Result(tv(scan))
+    scores = {"heldout_tv": verdict.plain_score, "heldout_nadds": verdict.prior_score}
+    chosen = "nadds" if verdict.is_supported else "tv"
+    result.numbers |= {"tv_weight": weight, "chosen": chosen, "heldout": scores[f"heldout_{chosen}"]} | scores
+    result.numbers |= {"prior_gain": verdict.gain, "splits": verdict.splits}
     if chosen == "tv":
         result.warnings.append(
-            f"prior not supported by data: held-out error {choice.scores['nadds']:.4g} with it, {choice.scores['tv']:.4g} by "
-            f"total variation, which is the result."
+            f"prior not supported by data: held-out error {verdict.prior_score:.4g} with it, {verdict.plain_score:.4g} by total "
+            f"variation, which is the result. Beyond the noise it predicts {verdict.gain:.3g} times as well, expected {MARGIN:g}."
         )
     return result
 

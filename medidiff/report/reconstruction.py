@@ -161,7 +161,9 @@ def _statements(study: Study) -> Iterator[str]:
     if auto.get("chosen"):
         scores = {name.removeprefix("heldout_"): auto[name] for name in auto if name.startswith("heldout_")}
         told = ", ".join(f"{name} {quantity(score)}" for name, score in scores.items()) or "there was no other candidate"
-        yield f"auto chose {auto['chosen']} by the prediction of hidden measurements ({told}; lower is better)."
+        gain = number(auto.get("prior_gain"))
+        more = "" if gain is None else f" Beyond the noise, the prior predicts {quantity(gain)} times as well as total variation."
+        yield f"auto chose {auto['chosen']} by the prediction of hidden measurements ({told}; lower is better).{more}"
     for method in study.methods:
         chi2 = number(study.numbers("reconstruct", method).get("chi2"))
         if chi2 is not None and not 0.8 <= chi2 <= 1.2:

@@ -119,3 +119,12 @@ def test_a_geometry_that_cannot_be_computed_is_refused(measure, hu, change, word
     measurement = measure(hu)
     with pytest.raises(DataError, match=words):
         ct_scan(replace(measurement, geometry={**measurement.geometry, **change}), WINDOW)
+
+
+def test_what_noise_explains_is_not_held_against_an_image(measure, hu, window_units):
+    scan, truth = ct_scan(measure(hu, views=40, noise_std=0.02), WINDOW), window_units(hu)
+    clean = ct_scan(measure(hu, views=40), WINDOW)
+    wrong = truth + 0.05 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
+    assert scan.unexplained(wrong) == pytest.approx(clean.unexplained(wrong), rel=0.1)
+    assert clean.unexplained(wrong) == pytest.approx(clean.misfit(wrong))
+    assert scan.unexplained(truth) < 0.5 * scan.misfit(truth)
