@@ -251,6 +251,14 @@ def results_of(wildcards):
     return [str(job.record) for job in jobs if job.step not in NOT_SHOWN]
 
 
+def results_folder(wildcards):
+    return CONFIG.folder("results")
+
+
+def logs_folder(wildcards):
+    return CONFIG.folder("logs")
+
+
 def settings_of(wildcards):
     """The part of the section that the method reads, so that a change reruns no other method."""
     return CONFIG.segment.model_dump_json(include={"grid", wildcards.method})

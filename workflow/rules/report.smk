@@ -17,8 +17,8 @@ rule page:
     resources:
         mem_mb=memory_of,
     params:
-        results=CONFIG.folder("results"),
-        logs=CONFIG.folder("logs"),
+        results=results_folder,
+        logs=logs_folder,
     shell:
         "medidiff page {params.results:q} {params.logs:q} {output.page} --study {wildcards.study} --log {log}"
 
@@ -40,8 +40,8 @@ rule index:
     conda:
         "../../environment.yml"
     params:
-        results=CONFIG.folder("results"),
-        logs=CONFIG.folder("logs"),
+        results=results_folder,
+        logs=logs_folder,
         title=CONFIG.title,
         studies=named_studies(),
     shell:
