@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from medidiff.dehazing.settings import Kind
+from medidiff.dehazing.settings import Kind, Share
 from medidiff.settings import ModelFile, Settings
 
 
@@ -28,6 +28,8 @@ class EchoTraining(Settings):
     validation_echoes: int = Field(12, ge=2, le=100, description="with consecutive seeds, 2 to 100")
     htr_db: tuple[float, float] = Field((-22.0, -6.0), description="haze over tissue of the mixtures, smallest and largest, dB")
     gain_db: float = Field(3.0, ge=0, le=20, description="largest error of the gain in training, dB")
+    targets: Share = Field(0.0, description="share of the echoes that have a small weak structure in the ventricle")
+    target_db: tuple[float, float] = Field((-35.0, -10.0), description="its level over myocardium, smallest and largest, dB")
     mu: float = Field(255.0, gt=0, le=1e5, description="of the companding")
     headroom: float = Field(2.0, ge=1, le=100, description="of the gain")
     frame: tuple[int, int] = Field((256, 128), description="samples and lines of an echo")

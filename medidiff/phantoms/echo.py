@@ -72,7 +72,8 @@ def draw_echo(
     """A random patient's clip, the same for the same arguments.
 
     seed      0 to 9999 are for training, 10000 to 10099 for validation, from 20000 on for tests
-    family    "g1", or "g2": another scanner, sparse scatterers, side lobes, two curved walls
+    family    "g1"; "g2": another scanner, sparse scatterers, side lobes, two curved walls; "g3": g1 under another haze, of two
+              curved walls and with a grain that is nearly that of tissue
     htr_db    haze to tissue; None draws it from -22 to -6 dB
     frames    at 40 per second
     shape     (axial, lateral); fewer than 256 samples or 128 lines keep depth and sector, with longer pulses and a wider beam

@@ -41,6 +41,7 @@ FAMILIES = {
         walls=2,
         curvature=(0.1, 0.4),
     ),
+    "g3": Family(walls=2, curvature=(0.1, 0.4), beam_factor=(1.1, 1.6), band_factor=(1.0, 1.2), sinking=(0.0, 0.04)),
 }
 
 

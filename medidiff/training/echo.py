@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,13 +24,14 @@ from medidiff.diffusion.networks.unet import UNet, UNetShape
 from medidiff.diffusion.objectives import Denoising, Objective
 from medidiff.diffusion.spectrum import Stationary
 from medidiff.diffusion.train import Training
-from medidiff.phantoms.echo import Echo, draw_echo
+from medidiff.phantoms.echo import Echo, draw_echo, insert_target
 from medidiff.training.echo_page import echo_page
 from medidiff.training.run import MeanLoss, Run, Trained
 
 MOST_FOR_SPREAD = 128  # items from which standard deviations and the linear denoiser are made
 HELD_OUT_ITEMS = 48  # that choose among raw and averaged weights
 SEED_OF_TRAINING, SEED_OF_VALIDATION = 6, 7  # of those items
+TARGET_STREAM = 9  # random numbers of their own for the choice of targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ def prepare_echo(file: EchoFile) -> PreparedEcho:
 
 def mixtures(settings: EchoTraining, seeds: range) -> tuple[Mixtures, Echo]:
     """The training set of generated echoes of these seeds, and the first echo."""
-    echoes = [draw_echo(seed, family=settings.family, shape=settings.frame) for seed in seeds]
+    echoes = [_learned_echo(settings, seed) for seed in seeds]
     parts = {name: torch.cat([getattr(echo, part) for echo in echoes]) for name, part in _PARTS.items()}
     htr_db = torch.tensor([echo.htr_db for echo in echoes])
     data = Mixtures(
@@ -87,6 +89,15 @@ def mixtures(settings: EchoTraining, seeds: range) -> tuple[Mixtures, Echo]:
 
 
 _PARTS = {"tissue": "x", "haze": "h", "noise": "n"}
+
+
+def _learned_echo(settings: EchoTraining, seed: int) -> Echo:
+    """The echo of a seed, in the share `targets` of seeds with a weak structure in the ventricle."""
+    echo = draw_echo(seed, family=settings.family, shape=settings.frame)
+    chance = np.random.default_rng([seed, TARGET_STREAM])
+    if chance.random() >= settings.targets:
+        return echo
+    return insert_target(echo, seed=seed, level_db=chance.uniform(*settings.target_db))[0]
 
 
 def pack_echo(file: EchoFile, prepared: PreparedEcho, trained: Trained, *, history: str = "") -> dict[str, bytes]:

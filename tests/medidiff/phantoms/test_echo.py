@@ -21,7 +21,7 @@ def _rms(values):
     return float(values.abs().square().mean().sqrt())
 
 
-@pytest.mark.parametrize("family", ["g1", "g2"])
+@pytest.mark.parametrize("family", ["g1", "g2", "g3"])
 def test_tissue_and_haze_have_the_stated_levels(family):
     echo = draw_echo(3, family=family, htr_db=-13.0)
     assert _rms(echo.x[echo.labels == MYOCARDIUM]) == pytest.approx(1, rel=1e-5)
@@ -29,6 +29,13 @@ def test_tissue_and_haze_have_the_stated_levels(family):
     assert 20 * np.log10(_rms(echo.n[:, 120:136])) == pytest.approx(-55, abs=0.3)
     assert echo.x.dtype == echo.h.dtype == echo.n.dtype == torch.complex64 and echo.labels.dtype == torch.uint8
     assert echo.x.shape == echo.labels.shape == (1, *echo.grid.shape) == (1, 256, 128)
+
+
+def test_the_third_family_differs_from_the_first_in_its_haze_alone():
+    first, third = (draw_echo(4, family=family, htr_db=-10.0) for family in ("g1", "g3"))
+    assert torch.equal(first.x, third.x) and torch.equal(first.labels, third.labels) and torch.equal(first.n, third.n)
+    lateral = lambda h: float((h[..., 1:] * h[..., :-1].conj()).mean().abs() / h.abs().square().mean())
+    assert lateral(first.x) < lateral(third.h) < lateral(first.h) - 0.02  # its grain lies between those of tissue and haze
 
 
 def test_the_same_seed_gives_the_same_clip_and_another_seed_another():

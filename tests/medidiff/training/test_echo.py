@@ -74,6 +74,17 @@ def test_mixtures_have_the_haze_that_was_asked_for():
     assert change(loud) > 20 * change(quiet)
 
 
+def test_weak_structures_are_in_the_ventricles_of_the_asked_share_of_echoes():
+    whole = {"frame": (256, 128), "target_db": (-20.0, -20.0)}
+    plain, shown = (mixtures(file_of("regress", **whole, targets=share).echo, range(2))[0] for share in (0.0, 1.0))
+    added = shown.tissue - plain.tissue
+    ventricle = torch.cat([draw_echo(seed).labels for seed in range(2)]) == 2
+    assert bool((added.abs().amax((1, 2)) > 0.05).all())
+    inside = float(added[ventricle].abs().square().sum() / added.abs().square().sum())
+    assert inside > 0.99
+    assert torch.equal(shown.haze, plain.haze)
+
+
 def test_channels_are_in_phase_and_quadrature():
     one = torch.tensor([[[3 + 4j]]])
     assert channels(one).flatten().tolist() == [3, 4]
@@ -87,6 +98,6 @@ def test_crops_must_fit_network_and_frame():
         file_of("joint", crop=(128, 16))
 
 
-@pytest.mark.parametrize("name", ["echo-priors", "echo-regress", "echo-conditional"])
+@pytest.mark.parametrize("name", ["echo-priors", "echo-priors-long", "echo-regress", "echo-regress-targets", "echo-conditional"])
 def test_shipped_settings_are_valid(name):
     assert read_training(f"configs/priors/{name}.yaml").name == name
