@@ -28,6 +28,7 @@ FOLDERS = {"joint": "echo-priors", "regress": "echo-regress", "conditional": "ec
 CHEAP = ("identity", "black_fill", "oracle", "high_pass", "wiener", "nlm", "regress", "conditional")
 JOINT = ("split_gibbs_point", "split_gibbs", "projection", "dps", "pigdm")
 ALL = (*CHEAP, *JOINT)
+TARGETS_DB = (-25.0, -15.0, -5.0)  # weak structures over myocardium, in a ventricle with haze of -15 dB
 ROUNDS = {"levels": 8, "repeats": 3}  # 24 calls of both priors for each sample
 SETTINGS = DehazeSettings(
     methods=("regress",),
@@ -74,12 +75,12 @@ class Bench:
 
         return self._once(run, method, "figures", family, seed, htr_db)
 
-    def target(self, method: str, seed: int) -> dict[str, float]:
+    def target(self, method: str, seed: int, level_db: float) -> dict[str, float]:
         """What is left of a weak structure in the ventricle: difference of the results with and without it."""
 
         def run() -> dict[str, float]:
             echo = draw_echo(seed, htr_db=-15.0)
-            shown, target = insert_target(echo, seed=seed)
+            shown, target = insert_target(echo, seed=seed, level_db=level_db)
             with_it, without = (self.tissue(method, one, seed=seed)[0] for one in (shown, echo))
             blood = regions(echo)["region_b"]
             found, bare, true, structure = _arrays(with_it, without, shown.x, target)
@@ -90,7 +91,7 @@ class Bench:
                 "nmse_b_db": nmse_db(found, true, region=blood),
             }
 
-        return self._once(run, method, "target", seed)
+        return self._once(run, method, "target", seed, *([level_db] if level_db != TARGETS_DB[0] else []))
 
     def clip(self, *, is_warm: bool) -> dict[str, float]:
         """Error, calls and seconds of the frames after the first of a beating heart."""
@@ -108,6 +109,15 @@ class Bench:
             }
 
         return self._once(run, "split_gibbs", "clip", is_warm)
+
+    def rounds(self, levels: int, repeats: int) -> tuple[float, float]:
+        """Frames per second of the joint sampler with so many rounds, processor time, and its error on one frame, dB."""
+        echo = draw_echo(20_000, htr_db=-10.0)
+        options = POINT.split_gibbs.model_copy(update={"levels": levels, "repeats": repeats})
+        settings = POINT.model_copy(update={"split_gibbs": options})
+        begin = time.process_time()
+        found = dehaze(echo.y, echo.grid, method="split_gibbs", settings=settings, priors=self.priors, seed=1)
+        return 1 / (time.process_time() - begin), nmse_db(*_arrays(found.tissue, echo.x))
 
     def speed(self, method: str, *, frames: int = 5) -> tuple[float, float]:
         """Frames per second, and the seconds within which 95 % of frames are done; processor time."""
