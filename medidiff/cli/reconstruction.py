@@ -204,6 +204,7 @@ def _uncertainty(
 ) -> tuple[object, list[str]]:
     """The maps of a result, with the half width of an interval where a calibration was made alike; else why there is none."""
     from medidiff.io.maps import Maps
+    from medidiff.io.prior_files import read_whole
     from medidiff.reconstruction.conditions import conditions_of, half_width
     from medidiff.reconstruction.intervals import from_json
     from medidiff.record import sha256
@@ -216,7 +217,7 @@ def _uncertainty(
     volumes = {"spread": found.volume.with_array(found.samples.std(axis=0, ddof=1))}
     notes = []
     for path in calibrations:
-        known = from_json(path.read_text(encoding="utf-8"), name=path.name)
+        known = from_json(read_whole(path), name=path.name)
         differences = known.differences(conditions)
         if not differences:
             volumes["half_width"] = half_width(volumes["spread"], known, level=level)

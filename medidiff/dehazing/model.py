@@ -159,7 +159,6 @@ def check_signal(card: EchoCard, grid: PolarGrid, *, mu: float, tolerance: float
 def _network(card: EchoCard, weights: Mapping[str, Tensor]) -> UNet:
     try:
         shape = UNetShape(**{key: tuple(value) if isinstance(value, list) else value for key, value in card.network.items()})
-        network = network_with(lambda: UNet(shape), weights)
     except (TypeError, AttributeError, ValueError, ConfigError) as error:
         raise DataError(f"model {card.name}: its card describes no network of this version ({error}); fetch it again") from error
     wanted = (2, CONDITIONS[card.kind], 2 if card.kind == "joint" else 0)
@@ -168,4 +167,7 @@ def _network(card: EchoCard, weights: Mapping[str, Tensor]) -> UNet:
             f"model {card.name}: expected {wanted[0]} channels, {wanted[1]} conditions and {wanted[2]} classes, its network has "
             f"{shape.channels}, {shape.condition} and {shape.classes}; train it anew with `medidiff train`"
         )
-    return network
+    try:
+        return network_with(lambda: UNet(shape), weights)
+    except (TypeError, ConfigError) as error:
+        raise DataError(f"model {card.name}: its card describes no network of this version ({error}); fetch it again") from error

@@ -45,12 +45,15 @@ def _network(card: Card, weights: Mapping[str, Tensor]) -> nn.Module:
         )
     try:
         shape = UNetShape(**{key: tuple(value) if isinstance(value, list) else value for key, value in card.network.items()})
-        network = network_with(lambda: UNet(shape), weights)
+        multiple = shape.multiple
     except (TypeError, AttributeError, ValueError, ConfigError) as error:
         raise DataError(f"prior {card.name}: its card describes no network of this version ({error}); fetch it again") from error
-    if (shape.channels, shape.multiple) != (card.channels, card.multiple):
+    if (shape.channels, multiple) != (card.channels, card.multiple):
         raise DataError(
             f"prior {card.name}: its card says {card.channels} channels and multiples of {card.multiple}, its network has "
-            f"{shape.channels} and {shape.multiple}; fetch it again"
+            f"{shape.channels} and {multiple}; fetch it again"
         )
-    return network
+    try:
+        return network_with(lambda: UNet(shape), weights)
+    except (TypeError, ConfigError) as error:
+        raise DataError(f"prior {card.name}: its card describes no network of this version ({error}); fetch it again") from error

@@ -20,7 +20,17 @@ def read_prior(folder: str | Path) -> dict[str, bytes]:
             f"{folder}: has no {' and no '.join(missing)}, expected the folder of a trained prior such as models/ct-chest. "
             "Name another folder, or train one with `medidiff train`."
         )
-    return {name: (folder / name).read_bytes() for name in _NEEDED}
+    return {name: read_whole(folder / name) for name in _NEEDED}
+
+
+def read_whole(path: Path) -> bytes:
+    """The bytes of one small file that goes with a prior. Raises DataError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path.name}: cannot be read ({error.strerror or error}). Check the path and its permissions."
+        ) from error
 
 
 def write_prior(folder: str | Path, files: Mapping[str, bytes]) -> None:

@@ -142,7 +142,7 @@ def to_json(calibration: Calibration) -> str:
     return json.dumps({"format": FORMAT, "shares": SHARES, **asdict(calibration)}, indent=1, sort_keys=True) + "\n"
 
 
-def from_json(text: str, *, name: str) -> Calibration:
+def from_json(text: str | bytes, *, name: str) -> Calibration:
     """The calibration in the text of a file. DataError, which calls it `name`, for anything else."""
     try:
         content = json_object(text)

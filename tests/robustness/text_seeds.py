@@ -23,7 +23,7 @@ from medidiff.io.chromatogram.andi import write_andi
 from medidiff.io.chromatogram.csvfile import read_peak_table, write_csv
 from medidiff.io.chromatogram.reading import read_chromatogram
 from medidiff.io.layouts.nnunet import list_nnunet
-from medidiff.io.prior_files import read_prior, write_prior
+from medidiff.io.prior_files import read_prior, read_whole, write_prior
 from medidiff.journal import read_journal
 from medidiff.operators.model import assemble_operator, pack_operator
 from medidiff.reconstruction.intervals import calibrate, from_json, to_json
@@ -206,7 +206,7 @@ SEEDS = (
     Seed(
         "calibration",
         _write_calibration,
-        lambda f: found([], from_json(_only(f, "a.json").read_text(), name="a.json")),
+        lambda f: found([], from_json(read_whole(_only(f, "a.json")), name="a.json")),
         TEXTS + JSON,
     ),
     Seed("prior", lambda f: write_prior(f, _prior()), lambda f: found([], assemble_prior(read_prior(f)).card), TEXTS + JSON),

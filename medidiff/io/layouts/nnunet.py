@@ -51,7 +51,7 @@ def _read_dataset(folder: Path) -> dict:
 
 def _channels(stated: dict, folder: Path) -> dict[str, int]:
     names = stated.get("channel_names")
-    if not isinstance(names, dict) or not all(str(number).isdigit() for number in names):
+    if not isinstance(names, dict) or not all(re.fullmatch(r"\d{1,4}", str(number)) for number in names):
         raise DataError(
             f"dataset.json of {folder.name}: found no channel_names, expected such as "
             '{"0": "CT", "1": "PET"}. Challenges number them differently: add them rather than guess.'

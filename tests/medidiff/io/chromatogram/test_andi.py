@@ -77,7 +77,7 @@ def test_netcdf4_reads_like_netcdf3(tmp_path):
 def test_a_variable_of_absurd_size_is_refused_before_it_is_read(tmp_path):
     with h5py.File(tmp_path / "bomb.cdf", "w") as file:
         file.create_dataset("ordinate_values", shape=(1 << 40,), chunks=(1 << 20,), dtype="f8", compression="gzip")
-    with pytest.raises(DataError, match=r"bomb\.cdf: a variable claims 1099511627776 values"):
+    with pytest.raises(DataError, match=r"bomb\.cdf: ordinate_values: found the shape \(1099511627776,\)"):
         read_andi(tmp_path / "bomb.cdf")
 
 
