@@ -21,7 +21,7 @@ from medidiff.studies import Study, read_studies
 
 PIPELINES = ("petct", "lc", "pde", "ct", "mr", "us")  # kinds of study that have one
 DEFAULTS = ReconstructSettings()
-SECTIONS = {"fbp", "iterative", "tv", "nadds", "dds", "mbir", "reddiff", "heldout"}
+SECTIONS = {"fbp", "iterative", "tv", "nadds", "dds", "mbir", "reddiff", "dps", "diffpir", "heldout"}
 IN_SLABS = {"fbp", "sirt", "cgls", "tv", "nadds"}  # methods of CT that can work on a few slices at a time
 READS = {  # sections that a method reads; those without a line here read all
     "fbp": {"fbp"},
@@ -29,6 +29,7 @@ READS = {  # sections that a method reads; those without a line here read all
     "zerofilled": set(),
     "tv": {"tv", "heldout"},
     **{name: {name} for name in ("nadds", "dds", "mbir", "reddiff")},
+    **{f"deepinv-{name}": {name} for name in ("dps", "diffpir")},
     "auto": {"tv", "heldout", "nadds"},
 }
 DEHAZE_DEFAULTS = DehazeSettings()
