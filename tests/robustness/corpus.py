@@ -1,6 +1,7 @@
 """The corpus: damaged and odd copies of every seed, each read in a process of its own. `python -m tests.robustness.corpus`."""
 
 import argparse
+import gc
 import json
 import shutil
 import sys
@@ -12,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tests.robustness import array_seeds, dicom_seeds, text_seeds
 from tests.robustness.mutation import EQUAL, PLACED, READ, REFUSED, Mutation, of_bytes, of_folders
@@ -59,6 +61,8 @@ def cases(count: int) -> Iterator[Case]:
 
 def run(count: int, *, only: str = "", mutation: str = "") -> Iterator[Result]:
     """The result of every case; `only` and `mutation` keep those whose names begin so."""
+    torch.set_num_threads(1)  # a process that forks must have no other threads
+    gc.collect(), gc.freeze()  # what is imported is shared with every trial, and not looked at again by its collector
     with tempfile.TemporaryDirectory(prefix="medidiff-corpus-") as root:
         originals: dict[str, tuple[Path, Found]] = {}
         for case in cases(count):

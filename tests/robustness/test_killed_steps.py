@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from medidiff.diffusion.checkpoint import Checkpoint, pack, unpack
 from medidiff.io.checkpoint_files import read_checkpoint, write_checkpoint
@@ -89,6 +90,7 @@ def run(folder: Path) -> None:
 def start(folder: Path) -> int:
     child = os.fork()
     if child == 0:
+        torch.set_num_threads(1)  # threads do not survive a fork
         try:
             run(folder)
             os._exit(0)
