@@ -59,11 +59,12 @@ def _remove_orphans(path: Path) -> None:
     start = f".tmp.{socket.gethostname()}."
     for orphan in path.parent.glob(f"{escape(start)}*.{escape(path.name)}"):
         writer = orphan.name.removeprefix(start).removesuffix(f".{path.name}")
-        if writer.isdigit() and not _is_running(int(writer)):
+        if writer.isdigit() and not is_running(int(writer)):
             _remove(orphan)
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Whether this machine has a process of that number."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -5,10 +5,11 @@ import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 from medidiff.errors import DataError
-from medidiff.io.atomic import sync
+from medidiff.io.atomic import is_running, sync
 
 
 @contextmanager
@@ -37,6 +38,7 @@ def replaced_folder(path: Path, *, advice: str) -> Iterator[Path]:
 
     advice   end of the DataError for a disk that is full or a place that cannot be written
     """
+    _remove_orphans(path, ".tmp.")
     mark = f"{socket.gethostname()}.{os.getpid()}.{path.name}"
     temporary, former = path.with_name(f".tmp.{mark}"), path.with_name(f".old.{mark}")
     try:
@@ -54,3 +56,13 @@ def replaced_folder(path: Path, *, advice: str) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         if path.exists():
             shutil.rmtree(former, ignore_errors=True)
+            _remove_orphans(path, ".old.")
+
+
+def _remove_orphans(path: Path, kind: str) -> None:
+    """What writers of this folder left behind when they were killed on this machine goes; what others still write stays."""
+    start = f"{kind}{socket.gethostname()}."
+    for orphan in path.parent.glob(f"{escape(start)}*.{escape(path.name)}"):
+        writer = orphan.name.removeprefix(start).removesuffix(f".{path.name}")
+        if writer.isdigit() and not is_running(int(writer)):
+            shutil.rmtree(orphan, ignore_errors=True)

@@ -34,14 +34,16 @@ def write_checkpoint(folder: str | Path, files: Mapping[str, bytes], *, step: in
 
 
 def read_checkpoint(folder: str | Path, *, settings: str) -> dict[str, bytes] | None:
-    """The files of the newest whole checkpoint, or None where a run has not begun; torn ones are passed over.
+    """The files of the newest whole checkpoint, or None where a run has none yet; torn ones are passed over.
+
+    A folder without a manifest was being written when its writer was killed, and is none; it is written anew.
 
     settings   hash of the run that wants to go on
 
     Raises DataError when checkpoints exist but none is whole, or when the newest whole one is of other settings.
     """
     torn = []
-    for candidate in _steps(Path(folder)):
+    for candidate in (path for path in _steps(Path(folder)) if (path / MANIFEST).exists()):
         files, made_with = _read_whole(candidate)
         if files is None:
             torn.append(candidate.name)

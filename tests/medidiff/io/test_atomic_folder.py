@@ -44,3 +44,20 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path):
     ):
         raise OSError(28, "No space left on device")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write_of_the_folder(tmp_path):
+    import os
+    import socket
+    import subprocess
+    import sys
+
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    ours, theirs = f"{socket.gethostname()}.{os.getpid()}", f"{socket.gethostname()}.{ended.pid}"
+    for name in (f".tmp.{theirs}.series", f".old.{theirs}.series", f".tmp.{ours}1x.series", f".tmp.{theirs}.other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text("x")
+    with atomic_folder(tmp_path / "series", pattern="*.txt") as temporary:
+        (temporary / "b.txt").write_text("y")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([f".tmp.{ours}1x.series", f".tmp.{theirs}.other", "series"])

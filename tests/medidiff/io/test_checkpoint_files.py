@@ -58,6 +58,13 @@ def test_only_torn_checkpoints_are_an_error_with_advice(tmp_path):
         read_checkpoint(tmp_path, settings=SETTINGS)
 
 
+def test_a_run_that_was_killed_in_its_first_checkpoint_begins_anew(tmp_path):
+    (save(tmp_path, 10) / "manifest.json").unlink()  # which is written last
+    assert read_checkpoint(tmp_path, settings=SETTINGS) is None
+    save(tmp_path, 10)
+    assert read_checkpoint(tmp_path, settings=SETTINGS)["card.json"] == b"c10"
+
+
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     save(tmp_path, 10)
     with pytest.raises(DataError, match="made with settings 3fa23fa2, these are 91bc91bc; restore"):
