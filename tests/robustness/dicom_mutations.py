@@ -188,7 +188,8 @@ def encode(syntax: str) -> Callable[[Path, Random], None]:
                 header.PixelData = np.frombuffer(header.PixelData, "<u2").astype(">u2").tobytes()
             header.file_meta.TransferSyntaxUID = syntax
             implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
-            header.save_as(path, implicit_vr=implicit, little_endian=little)
+            list(header.iterall())  # parsed, so that every number is written in the other order
+            pydicom.dcmwrite(path, header, implicit_vr=implicit, little_endian=little)
 
     return change
 

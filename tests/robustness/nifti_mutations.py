@@ -67,6 +67,7 @@ def _other_order(content: bytearray) -> bytes:
 
     image = nibabel.Nifti1Image.from_bytes(bytes(content))
     header = image.header.as_byteswapped(">")
+    header["vox_offset"] = 352
     stream = io.BytesIO()
     values = np.asarray(image.dataobj.get_unscaled())
     stream.write(header.binaryblock + b"\0" * 4 + values.astype(values.dtype.newbyteorder(">")).tobytes(order="F"))

@@ -1,5 +1,6 @@
 """What lies beside a stack and may be one of its slices: parts of a mixed series, damaged files, mislabelled ends."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -105,11 +106,15 @@ def _is_turned(stack: Series, header: FileDataset) -> bool:
 
 def told_of_damaged(series: Series, instances: list[Instance], damaged: list[Skipped]) -> Series:
     """The series, refused when a damaged file of its kind of name lies in one of its folders, told when another one does."""
-    places = {_place(instance.name) for instance in instances}
-    beside = [entry for entry in damaged if _place(entry.path)[0] in {folder for folder, _ in places}]
+    places, patterns = ({of(instance.name) for instance in instances} for of in (_place, _pattern))
+    folders = {folder for folder, _ in places}
+    beside = [entry for entry in damaged if _place(entry.path)[0] in folders]
+    beside = [entry for entry in beside if entry.is_damaged_dicom or _pattern(entry.path) in patterns]
     if not beside:
         return series
-    lost = [entry for entry in beside if entry.may_be_slice and _place(entry.path) in places]
+    lost = [
+        entry for entry in beside if (entry.may_be_slice and _place(entry.path) in places) or _pattern(entry.path) in patterns
+    ]
     if series.is_stack and lost:
         return series.refuse(
             f"{lost[0].path} lies beside the series and may be one of its slices: {lost[0].reason.rstrip('.')}. "
@@ -117,6 +122,12 @@ def told_of_damaged(series: Series, instances: list[Instance], damaged: list[Ski
         )
     names = ", ".join(entry.path for entry in beside[:_SHOWN]) + (" and more" if len(beside) > _SHOWN else "")
     return replace(series, notes=(*series.notes, f"unreadable files lie beside it and may be lost slices: {names}"))
+
+
+def _pattern(name: str) -> str:
+    """A name with its numbers left out, as the slices of a series share it; "" for one without a number."""
+    pattern = re.sub(r"\d+", "#", name)
+    return pattern if pattern != name else ""
 
 
 def _place(name: str) -> tuple[str, str]:

@@ -2,7 +2,9 @@
 
 import re
 import uuid
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel
@@ -13,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from medidiff.errors import DataError
+from medidiff.io.dicom.clock import date_seconds, time_seconds
 from medidiff.io.dicom.fields import text
 from medidiff.io.dicom.geometry import sorted_along_normal, stack_affine
 from medidiff.io.dicom.multiframe import frame_planes, is_enhanced
@@ -54,6 +57,12 @@ _OF_THE_STUDY = (  # of the modules that are copied: words of the hospital, its 
     "StationName",
     "DeviceSerialNumber",
 )
+_FORMS = {  # of values that are copied; one of another form is left empty
+    "PatientBirthDate": lambda found: date_seconds(found) is not None,
+    "StudyDate": lambda found: date_seconds(found) is not None,
+    "StudyTime": lambda found: time_seconds(found) is not None,
+    "PatientSex": lambda found: found in ("M", "F", "O"),
+}
 _AT_MOST_16 = ("AccessionNumber", "StudyID")  # real files exceed it, and what is written must be valid
 _MOMENTS = ("Content", "Acquisition", "Series", "Study")  # whose date and time is taken over, the first that is there
 NO_MOMENT = ("19000101", "000000")
@@ -122,6 +131,20 @@ def set_dimension_uid(made: Dataset, uid: str) -> None:
         item.DimensionOrganizationUID = uid
 
 
+@contextmanager
+def refusals_of_highdicom() -> Iterator[None]:
+    """DataError for whatever it raises, without its words, which may be those of the patient; its warnings are not shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, NotImplementedError) as error:
+            raise DataError(
+                f"the headers of the source series are not fit for a DICOM object ({type(error).__name__} in highdicom): a value "
+                "of the patient or study module, the character set or the geometry is not legal. Export the series again."
+            ) from None
+
+
 def check_words(**words: str) -> None:
     """DataError for a text that DICOM cannot hold."""
     for name, word in words.items():
@@ -146,6 +169,9 @@ def _complete(header: Dataset) -> None:
         if keyword not in header:
             setattr(header, keyword, None)
     with disable_value_validation():
+        for keyword, is_good in _FORMS.items():
+            if (found := text(header, keyword)) and not is_good(found):
+                setattr(header, keyword, None)
         for keyword in _AT_MOST_16:
             if len(found := text(header, keyword)) > 16:
                 setattr(header, keyword, found[:16])

@@ -13,7 +13,7 @@ from medidiff.io.dicom.companions import told_of_damaged, told_of_parts, without
 from medidiff.io.dicom.fields import text, value
 from medidiff.io.dicom.geometry import sorted_along_normal
 from medidiff.io.dicom.imageseries import Series, key_of
-from medidiff.io.dicom.index import Instance, Skipped
+from medidiff.io.dicom.index import NO_DICOM, Instance, Skipped
 from medidiff.io.dicom.kinds import kind_problem
 from medidiff.io.dicom.mosaic import is_mosaic, tile_planes
 from medidiff.io.dicom.multiframe import frame_planes, is_enhanced
@@ -39,7 +39,7 @@ def group_series(instances: Iterable[Instance], skipped: Iterable[Skipped] = ())
     for instance in instances:
         if value(instance.header, "Rows") is not None or instance.problem:
             by_uid[text(instance.header, "SeriesInstanceUID")].append(instance)
-    damaged = [entry for entry in skipped if entry.is_damaged_dicom]
+    damaged = [entry for entry in skipped if entry.is_damaged_dicom or entry.reason == NO_DICOM]
     found = []
     for uid in sorted(by_uid):
         parts = [part for group in _by_key(by_uid[uid]) for part in _parts(uid, group)]

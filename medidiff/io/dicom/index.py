@@ -17,6 +17,8 @@ from medidiff.io.dicom.integrity import check_pixels
 from medidiff.io.dicom.kinds import CLASS_OF, READABLE
 from medidiff.io.dicom.source import DICOMDIR, Source, has_preamble, may_be_bare, open_source
 
+NO_DICOM = "not a DICOM file"
+
 
 @dataclass(frozen=True, eq=False)
 class Instance:
@@ -104,7 +106,7 @@ def _read(path: Path, name: str) -> Instance | Skipped:
     if not start[:128].strip(b"\0") and not has_preamble(start):
         return Skipped(name, "nothing but zeros" if start else "an empty file", is_damaged_dicom=True, may_be_slice=True)
     if not (has_preamble(start) or may_be_bare(start)):
-        return Skipped(name, "not a DICOM file", is_damaged_dicom=path.suffix.lower() in (".dcm", ".ima"))
+        return Skipped(name, NO_DICOM, is_damaged_dicom=path.suffix.lower() in (".dcm", ".ima"))
     try:
         with open_source(path, name=name) as (source, stream):
             if text(source.header.file_meta, "MediaStorageSOPClassUID") == DICOMDIR:

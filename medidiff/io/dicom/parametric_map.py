@@ -1,7 +1,6 @@
 """Maps of numbers, such as probability and entropy, as DICOM parametric maps on the planes of the images they belong to."""
 
 import hashlib
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from medidiff.io.dicom.derived import (
     frames_of,
     load_sources,
     moment_of,
+    refusals_of_highdicom,
     set_dimension_uid,
     set_moment,
 )
@@ -83,8 +83,7 @@ def _compose(
         slope=1,
         intercept=0,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # highdicom shows the patient's name when its form is unusual
+    with refusals_of_highdicom():
         return highdicom.pm.ParametricMap(
             sources,
             frames,

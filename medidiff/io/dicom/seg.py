@@ -1,7 +1,6 @@
 """Masks as DICOM segmentations (SEG) on the planes of the images they were made from."""
 
 import hashlib
-import warnings
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -20,6 +19,7 @@ from medidiff.io.dicom.derived import (
     frames_of,
     load_sources,
     moment_of,
+    refusals_of_highdicom,
     set_dimension_uid,
     set_moment,
 )
@@ -93,8 +93,7 @@ def _compose(
     sources: Sequence[Dataset], frames: np.ndarray, seed: str, segment: highdicom.seg.SegmentDescription
 ) -> highdicom.seg.Segmentation:
     algorithm = segment.SegmentationAlgorithmIdentificationSequence[0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # highdicom shows the patient's name when its form is unusual
+    with refusals_of_highdicom():
         return highdicom.seg.Segmentation(
             sources,
             frames,

@@ -100,7 +100,8 @@ def _scalars(file: h5py.File, name: str) -> dict[str, float]:
     if not isinstance(group, h5py.Group):
         return {}
     names = [_text(label) for label in np.ravel(group.attrs.get("field_names", []))]
-    return {label: float(data[()]) for label in names if (data := group.get(label)) is not None and data.shape == ()}
+    found = {label: find_array(group, label, file=name, kinds="fiu") for label in names if label in group}
+    return {label: float(data[()]) for label, data in found.items() if data.shape == ()}
 
 
 def _text(value: object) -> str:

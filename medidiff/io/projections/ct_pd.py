@@ -83,6 +83,8 @@ def read_views(scan: Scan, views: Sequence[int]) -> np.ndarray:
         if len(frames) != 1:
             raise DataError(f"{path.name}: NumberOfFrames: found {len(frames)}, expected one view in each file. {_COPY}")
         values = slope * frames[0] + intercept
+        if not np.isfinite(values).all():
+            raise DataError(f"{path.name}: found line integrals that are not finite, expected numbers. {_COPY}")
         found[place] = values.T if values.shape == (columns, rows) else values
     return found
 
@@ -105,6 +107,9 @@ def _in_order(folder: Path) -> list[Instance]:
         if one.problem:
             raise DataError(one.problem)
     order = [whole(one.header, "InstanceNumber", name=one.name) for one in instances]
+    if max(order) - min(order) >= 2 * len(order):
+        found = f"{len(order)} views numbered {min(order)} to {max(order)}"
+        raise DataError(f"{folder.name}: InstanceNumber: found {found}, expected one after the other. {_COPY}")
     if missing := sorted(set(range(min(order), max(order) + 1)) - set(order)):
         listed = ", ".join(map(str, missing[:6]))
         raise DataError(f"{folder.name}: InstanceNumber: found {len(order)} views without {listed}, expected all. {_COPY}")

@@ -7,6 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from medidiff.errors import DataError
+from medidiff.io.dicom.fields import value
 
 # name -> (group, element), type, number of values; None: one for each detector column
 FIELDS = {
@@ -47,14 +48,14 @@ def tag_of(field: str) -> Tag:
 
 def has_field(header: Dataset, field: str) -> bool:
     """Whether the header has the element, with a value."""
-    return tag_of(field) in header and header[tag_of(field)].value not in (None, "", b"")
+    return _value(header, field) not in (None, "", b"")
 
 
 def words(header: Dataset, field: str, *, default: str) -> str:
     """Text of an element in capitals, `default` where it is missing."""
     if not has_field(header, field):
         return default
-    found = header[tag_of(field)].value
+    found = _value(header, field)
     text = found.decode("ascii", "replace") if isinstance(found, bytes) else str(found)
     return text.strip("\0 ").upper()
 
@@ -66,7 +67,7 @@ def numbers(header: Dataset, field: str, *, name: str, count: int = 1) -> tuple[
     file, field, found and expected, unless there are `count` finite ones.
     """
     group, element, kind, _ = FIELDS[field]
-    found = header[tag_of(field)].value if tag_of(field) in header else None
+    found = _value(header, field)
     try:
         values = tuple(float(part) for part in _parts(found, kind))
     except (TypeError, ValueError, struct.error):
@@ -84,6 +85,11 @@ def number(header: Dataset, field: str, *, name: str, default: float | None = No
     if default is not None and not has_field(header, field):
         return default
     return numbers(header, field, name=name)[0]
+
+
+def _value(header: Dataset, field: str) -> object:
+    element = value(header, FIELDS[field][:2])
+    return None if element is None else element.value
 
 
 def _parts(found: object, kind: str) -> list:

@@ -20,6 +20,7 @@ SLICE_MM = 1.0  # a sample is one slice of a patient; how thick it was is not pu
 WATER_PER_MM, AIR_PER_MM = 0.02, 0.00002
 LARGEST_PER_MM = 3071 * (WATER_PER_MM - AIR_PER_MM) / 1000 + WATER_PER_MM  # of 3071 HU, by which the set is divided
 PHOTONS, FEWEST = 4096, 0.1  # per bin; what replaces a count of zero before the logarithm
+LARGEST_VALUE = 100.0  # of either kind, far above what the set holds
 _MM_PER_M = 1000
 _NO_COUNT = -math.log(math.sqrt(FEWEST) / PHOTONS)  # between the logarithms of 0.1 and of 1 count
 
@@ -106,7 +107,12 @@ def _read(folder: Path, kind: str, sample: int, *, part: str, shape: tuple[int, 
             raise DataError(f"{name}: data: found the shape {data.shape}, expected {expected}. Is it a file of LoDoPaB-CT?")
         if inside >= len(data):
             raise DataError(f"{name}: data: found {len(data)} samples, expected one with number {inside}. Download it again.")
-        return read_finite(data, "data", file=name, part=inside).astype(np.float32)
+        values = read_finite(data, "data", file=name, part=inside)
+        if np.abs(values).max() > LARGEST_VALUE:
+            raise DataError(
+                f"{name}: data: found values up to {np.abs(values).max():g}, expected about 0 to 1. Download it again."
+            )
+        return values.astype(np.float32)
 
 
 def _file_name(kind: str, part: str, number: int) -> str:

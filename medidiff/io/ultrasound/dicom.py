@@ -104,9 +104,9 @@ def _decoded(source: Source, pixels: object, name: str) -> Iterator[np.ndarray]:
             f"{name}: no decoder is installed for {syntax.name}. Run `pip install pylibjpeg pylibjpeg-libjpeg` (GPL), or export "
             "the clip uncompressed."
         )
-    options = {**as_pixel_options(header), "transfer_syntax_uid": syntax}
-    options |= {"pixel_keyword": source.pixel_keyword, "pixel_vr": source.pixel_vr}
     try:
+        options = {**as_pixel_options(header), "transfer_syntax_uid": syntax}
+        options |= {"pixel_keyword": source.pixel_keyword, "pixel_vr": source.pixel_vr}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for frame, _ in decoder.iter_array(pixels, raw=is_palette, validate=True, **options):
