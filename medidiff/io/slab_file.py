@@ -1,8 +1,10 @@
 """A volume on disk that is read and written a few slices at a time, so that memory does not grow with it."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -53,6 +55,39 @@ class SlabArray:
 
 
 Slabs = SlabFile | SlabArray
+
+
+@dataclass(frozen=True)
+class Undo:
+    """What the writes of one task replaced, so that the task can be run again from where it began.
+
+    folder   of the task's own, two levels below the slabs
+
+    A process may end at any moment: what is replaced lies under its final name before the write begins. The machine must go on
+    running, for nothing is synced.
+    """
+
+    folder: Path
+
+    def keep(self, slabs: SlabFile, first: int, last: int) -> None:
+        """Keeps the slices from `first` to before `last`, unless an earlier write of the task did."""
+        kept = self.folder / f"{slabs.path.name}-{first}.npy"
+        if kept.exists():
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = kept.with_suffix(f".{os.getpid()}.tmp")
+        with open(temporary, "wb") as file:
+            np.save(file, slabs.read(first, last))
+        os.replace(temporary, kept)
+
+    def restore(self) -> None:
+        """Puts back what was replaced."""
+        for kept in self.folder.glob("*.npy"):
+            name, first = kept.stem.rsplit("-", 1)
+            values = np.load(kept)
+            with open(self.folder.parent.parent / name, "r+b") as file:
+                file.seek(int(first) * values[0].nbytes)
+                file.write(values.tobytes())
 
 
 @contextmanager

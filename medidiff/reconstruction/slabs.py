@@ -6,8 +6,10 @@ products are added up before the next pass. The result is that of the unsplit so
 slab, in this process or on the workers of a Dask cluster that share the disk.
 """
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from medidiff.diffusion.measurement import Measurement
 from medidiff.errors import ConfigError
-from medidiff.io.slab_file import SlabArray, Slabs
+from medidiff.io.slab_file import SlabArray, Slabs, Undo
 from medidiff.reconstruction.operators import Normalised
 
 Store = Callable[[tuple[int, ...]], Slabs]  # shape -> slabs, zero at first
@@ -24,11 +26,12 @@ Task = Callable[..., tuple[float, ...]]  # (span, part, *arguments) -> what the 
 
 @dataclass(frozen=True)
 class Span:
-    """The slices first .. last - 1 of `total`."""
+    """The slices first .. last - 1 of `total`; `undo` keeps what a write replaces, for a worker that is lost in the middle."""
 
     first: int
     last: int
     total: int
+    undo: Undo | None = None
 
     def read(self, slabs: Slabs, *, halo: int = 0) -> Tensor:
         """These slices, with up to `halo` more at each end that lies within the volume."""
@@ -36,6 +39,8 @@ class Span:
 
     def write(self, slabs: Slabs, values: Tensor) -> None:
         """Put these slices in."""
+        if self.undo is not None:
+            self.undo.keep(slabs, self.first, self.last)
         slabs.write(self.first, values.detach().cpu().numpy())
 
     def inner(self, values: Tensor) -> Tensor:
@@ -69,11 +74,16 @@ class Passes:
     plan    the cut
     spans   of the slabs
     parts   measurement of each slab, where the workers are
+    kept    folder for what the tasks of a pass replace, on the disk that the workers share; of no use without workers
+
+    A worker may be lost at any moment: Dask runs its task again elsewhere, which first takes back what was written already. Large
+    arguments are results of tasks for the same reason: what is only put onto a worker is lost with it.
     """
 
     plan: Plan
     spans: Sequence[Span]
     parts: Sequence[Any]
+    kept: Path = Path()
 
     @classmethod
     def over(cls, measurement: Measurement, plan: Plan) -> Self:
@@ -84,26 +94,42 @@ class Passes:
     @classmethod
     def of(cls, parts: Sequence[Any], total: int, plan: Plan) -> Self:
         """Passes with these parts, one for each slab of `total` slices. ConfigError as in `over`."""
-        if plan.client is not None:
-            if isinstance(plan.store((1,)), SlabArray):
-                raise ConfigError("slabs in memory with Dask workers: they cannot see them. Keep them on a disk that all share.")
-            parts = [plan.client.scatter(each, hash=False) for each in parts]
-        return cls(plan, plan.spans(total), parts)
+        if plan.client is None:
+            return cls(plan, plan.spans(total), parts)
+        example = plan.store((1,))
+        if isinstance(example, SlabArray):
+            raise ConfigError("slabs in memory with Dask workers: they cannot see them. Keep them on a disk that all share.")
+        parts = [plan.client.submit(_itself, each, pure=False) for each in parts]
+        return cls(plan, plan.spans(total), parts, example.path.with_suffix(".undo"))
 
     def shared(self, value: Any) -> Any:
         """A large argument of every task, sent to the workers once."""
-        return value if self.plan.client is None else self.plan.client.scatter(value, broadcast=True, hash=False)
+        return value if self.plan.client is None else self.plan.client.submit(_itself, value, pure=False)
 
     def each(self, task: Task, *arguments: Any) -> list[tuple[float, ...]]:
         """task(span, part, *arguments) of every slab; the next pass sees everything this one wrote."""
-        client, pairs = self.plan.client, zip(self.spans, self.parts)
+        client = self.plan.client
         if client is None:
-            return [task(span, part, *arguments) for span, part in pairs]
-        return client.gather([client.submit(task, span, part, *arguments, pure=False) for span, part in pairs])
+            return [task(span, part, *arguments) for span, part in zip(self.spans, self.parts)]
+        safe = [replace(span, undo=Undo(self.kept / str(span.first))) for span in self.spans]
+        tasks = [client.submit(_again, task, span, part, *arguments, pure=False) for span, part in zip(safe, self.parts)]
+        results = client.gather(tasks)
+        shutil.rmtree(self.kept, ignore_errors=True)
+        return results
 
     def total(self, task: Task, *arguments: Any) -> tuple[float, ...]:
         """The sums over the slabs of what a task returns."""
         return tuple(map(sum, zip(*self.each(task, *arguments))))
+
+
+def _again(task: Task, span: Span, part: Any, *arguments: Any) -> tuple[float, ...]:
+    """The task, from the state before any earlier attempt at it in this pass."""
+    span.undo.restore()
+    return task(span, part, *arguments)
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def part(measurement: Measurement, span: Span) -> Measurement:
