@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]  # they share
 ROOT = Path(__file__).parents[3]
 STUDIES = ("PATIENT", "CHEST", "BTEX", "HAZE", "BURGERS")
 RULES = "phantom convert truth segment segment_by_network maps export evaluate simulate reconstruct compare series"
-RULES += " chromatograph dehaze cine score trajectories operate super_resolve page"
+RULES += " chromatograph dehaze cine score trajectories operate super_resolve control page"
 GROUPS = [f"{rule}=study" for rule in RULES.split()]  # a study is one Slurm job, since each job starts Python three times
 
 

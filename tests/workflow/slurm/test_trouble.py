@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,35 @@ def test_devices_of_a_node_are_given_to_one_job_at_a_time(cluster):
     holder.terminate()
     holder.wait()
     assert subprocess.run([*one, *ask], env=cluster, capture_output=True, text=True).stdout == "0\n"
+
+
+def test_a_second_cluster_runs_beside_the_first_and_ends_when_its_owner_is_killed(cluster):
+    folder = tempfile.mkdtemp(prefix="medidiff-slurm-")
+    owner = subprocess.Popen(["sleep", "600"])
+    with open(f"{folder}/start.log", "w") as said:
+        environment = os.environ | {"OWNER": str(owner.pid)}
+        assert subprocess.run([SCRIPT, "start", folder], env=environment, stdout=said, stderr=said).returncode == 0
+    second = os.environ | {"SLURM_CONF": f"{folder}/slurm.conf", "PATH": f"{folder}/bin:{os.environ['PATH']}"}
+    hold = ["sbatch", "--output=/dev/null", "--wrap", "trap '' TERM; sleep 300"]  # a job that does not listen
+    assert subprocess.run(hold, env=second, capture_output=True).returncode == 0
+    owner.kill()
+    owner.wait()
+    while processes_of(folder):
+        time.sleep(0.5)
+    assert subprocess.run(["sinfo", "-h"], env=cluster, capture_output=True).returncode == 0
+    shutil.rmtree(folder)
+
+
+def processes_of(folder: str) -> list[str]:
+    """Processes that were started with this folder in their environment: daemons and jobs of its cluster."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{folder}/".encode() in (path / "environ").read_bytes():
+                found.append(path.name)
+        except OSError:
+            continue
+    return found
 
 
 def can_leave_the_network() -> bool:
