@@ -1,6 +1,7 @@
 """JSON and YAML that others wrote: one object each, and no text may cost more than its length."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -19,6 +20,11 @@ def json_object(text: str | bytes) -> dict[str, Any]:
     return found
 
 
+def with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of a JSON object for a frozen dataclass: tuples in place of lists, which JSON alone has."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
 def yaml_mapping(text: str) -> tuple[dict, yaml.Node | None]:
     """The mapping in a YAML text, and its nodes with their lines; nothing gives an empty one.
 
@@ -26,9 +32,10 @@ def yaml_mapping(text: str) -> tuple[dict, yaml.Node | None]:
     write out to more than `MOST_NODES` or lead back to themselves.
     """
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
         _nodes(node, {})
-        found = yaml.safe_load(text)
+        found = None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         raise ValueError(f"not valid YAML: {error}") from error
     except RecursionError as error:

@@ -13,7 +13,7 @@ from medidiff.dehazing.settings import Kind
 from medidiff.diffusion.checkpoint import network_with, read_tensors, tensor_bytes, weights_hash
 from medidiff.diffusion.denoiser import Denoiser, Limits, edm
 from medidiff.diffusion.networks.unet import UNet, UNetShape
-from medidiff.documents import json_object
+from medidiff.documents import json_object, with_tuples
 from medidiff.errors import ConfigError, DataError
 from physics.ultrasound.polar import PolarGrid
 
@@ -132,7 +132,7 @@ def read_card(content: bytes) -> EchoCard:
     missing, unknown = sorted(needed - found.keys()), sorted(found.keys() - known)
     if missing or unknown:
         raise DataError(f"card.json: missing keys {missing}, unknown keys {unknown}; expected the card of a model of echoes")
-    return EchoCard(**{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()})
+    return EchoCard(**with_tuples(found))
 
 
 def check_signal(card: EchoCard, grid: PolarGrid, *, mu: float, tolerance: float) -> None:
@@ -158,7 +158,7 @@ def check_signal(card: EchoCard, grid: PolarGrid, *, mu: float, tolerance: float
 
 def _network(card: EchoCard, weights: Mapping[str, Tensor]) -> UNet:
     try:
-        shape = UNetShape(**{key: tuple(value) if isinstance(value, list) else value for key, value in card.network.items()})
+        shape = UNetShape(**with_tuples(card.network))
     except (TypeError, AttributeError, ValueError, ConfigError) as error:
         raise DataError(f"model {card.name}: its card describes no network of this version ({error}); fetch it again") from error
     wanted = (2, CONDITIONS[card.kind], 2 if card.kind == "joint" else 0)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from medidiff.diffusion.checkpoint import read_tensors, tensor_bytes, weights_hash
 from medidiff.diffusion.denoiser import Limits
-from medidiff.documents import json_object
+from medidiff.documents import json_object, with_tuples
 from medidiff.errors import DataError
 
 
@@ -106,7 +106,7 @@ def read_card(text: str) -> Card:
         raise DataError(
             f"card.json: missing keys {missing}, unknown keys {unknown}; it was written by another version, train again"
         )
-    return Card(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+    return Card(**with_tuples(content))
 
 
 def check_window(card: Card, window: Sequence[float], units: str) -> None:

@@ -10,6 +10,7 @@ from medidiff.diffusion.card import Card, unpack_prior
 from medidiff.diffusion.checkpoint import network_with
 from medidiff.diffusion.denoiser import Denoiser, edm
 from medidiff.diffusion.networks.unet import UNet, UNetShape
+from medidiff.documents import with_tuples
 from medidiff.errors import ConfigError, DataError
 
 
@@ -44,7 +45,7 @@ def _network(card: Card, weights: Mapping[str, Tensor]) -> nn.Module:
             "train it anew with `medidiff train`"
         )
     try:
-        shape = UNetShape(**{key: tuple(value) if isinstance(value, list) else value for key, value in card.network.items()})
+        shape = UNetShape(**with_tuples(card.network))
         multiple = shape.multiple
     except (TypeError, AttributeError, ValueError, ConfigError) as error:
         raise DataError(f"prior {card.name}: its card describes no network of this version ({error}); fetch it again") from error

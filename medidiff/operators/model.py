@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from medidiff.diffusion.checkpoint import network_with, read_tensors, tensor_bytes, weights_hash
 from medidiff.diffusion.networks.unet import UNet, UNetShape
-from medidiff.documents import json_object
+from medidiff.documents import json_object, with_tuples
 from medidiff.errors import ConfigError, DataError
 from medidiff.operators.denoiser import Regressor, StateDenoiser
 from medidiff.operators.encoding import Encoding
@@ -70,7 +70,7 @@ class Operator:
     def refinement(self) -> Refinement:
         """How its refiner sees a doubling of the cells."""
         content = dict(self.card.refinement)
-        return Refinement(**_tuples({**content, "layout": OperatorLayout(**_tuples(content["layout"]))}))
+        return Refinement(**with_tuples({**content, "layout": OperatorLayout(**with_tuples(content["layout"]))}))
 
     @property
     def cell_volume(self) -> float:
@@ -95,7 +95,7 @@ class Operator:
 
 def encoding_of(content: Mapping) -> Encoding:
     """The encoding that a card tells."""
-    return Encoding(**_tuples({**content, "layout": OperatorLayout(**_tuples(content["layout"]))}))
+    return Encoding(**with_tuples({**content, "layout": OperatorLayout(**with_tuples(content["layout"]))}))
 
 
 def pack_operator(card: OperatorCard, networks: Mapping[str, nn.Module]) -> dict[str, bytes]:
@@ -111,7 +111,7 @@ def pack_operator(card: OperatorCard, networks: Mapping[str, nn.Module]) -> dict
 def assemble_operator(files: Mapping[str, bytes], *, device: str = "cpu") -> Operator:
     """The operator from its files.
 
-    device   cpu, cuda, or auto (CUDA where there is a card)
+    device   as `claim_device` says: cpu or cuda
 
     Raises DataError, before anything is computed, for a damaged file, weights that are not those of the card, or networks that do
     not fit it.
@@ -124,8 +124,6 @@ def assemble_operator(files: Mapping[str, bytes], *, device: str = "cpu") -> Ope
         )
     if missing := [part for part in PARTS[card.form] if part not in card.networks]:
         raise DataError(f"{card.name}: form {card.form} needs the part {', '.join(missing)}; train it anew")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     networks = {part: _network(card, part, weights, device) for part in card.networks}
     return Operator(card, networks, device)
 
@@ -146,12 +144,12 @@ def read_card(content: bytes) -> OperatorCard:
     missing, unknown = sorted(needed - found.keys()), sorted(found.keys() - known)
     if missing or unknown or found["form"] not in PARTS:
         raise DataError(f"card.json: missing keys {missing}, unknown keys {unknown}; it is of no operator of this version")
-    return OperatorCard(**{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()})
+    return OperatorCard(**with_tuples(found))
 
 
 def _network(card: OperatorCard, part: str, weights: Mapping[str, Tensor], device: str) -> nn.Module:
     try:
-        shape = UNetShape(**_tuples(card.networks[part]))
+        shape = UNetShape(**with_tuples(card.networks[part]))
         prefix = f"{part}."
         own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
         network = network_with(lambda: UNet(shape), own)
@@ -159,7 +157,3 @@ def _network(card: OperatorCard, part: str, weights: Mapping[str, Tensor], devic
         raise DataError(f"card of {card.name}: {part} is no network of this version ({error}); train it anew") from error
     network.eval().requires_grad_(False).to(device)
     return network.to(memory_format=torch.channels_last) if network.shape.dims == 2 else network
-
-
-def _tuples(values: Mapping[str, object]) -> dict[str, object]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

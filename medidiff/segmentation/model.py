@@ -4,12 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
-import torch
 from torch import Tensor, nn
 
 from medidiff.diffusion.checkpoint import network_with, read_tensors, tensor_bytes, weights_hash
 from medidiff.diffusion.networks.unet import UNet, UNetShape
-from medidiff.documents import json_object
+from medidiff.documents import json_object, with_tuples
 from medidiff.errors import ConfigError, DataError
 from medidiff.segmentation.calibration import Calibration
 from medidiff.segmentation.conditioning import Conditioning
@@ -70,7 +69,7 @@ def assemble_model(files: Mapping[str, bytes], *, kind: str, device: str = "cpu"
     """The model from its files.
 
     kind     what it must be: diffusion or unet
-    device   where its network runs: cpu, cuda, or auto (CUDA where there is a card)
+    device   where its network runs, as `claim_device` says: cpu or cuda
 
     Raises DataError, before anything is computed, for a damaged file, weights that are not those of the card, a network that does
     not fit the card's channels or levels, and a model of another kind.
@@ -85,8 +84,6 @@ def assemble_model(files: Mapping[str, bytes], *, kind: str, device: str = "cpu"
         )
     conditioning, shape, calibration = _checked(card)
     network = network_with(lambda: UNet(shape), weights)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     network.eval().requires_grad_(False).to(device)
     volumes = network if shape.dims == 3 else Planes(network, card.neighbours)
     return MaskModel(card, volumes, conditioning, shape.multiple, device, calibration)
@@ -102,14 +99,14 @@ def read_card(content: bytes) -> MaskCard:
     missing, unknown = sorted(needed - found.keys()), sorted(found.keys() - known)
     if missing or unknown:
         raise DataError(f"card.json: missing keys {missing}, unknown keys {unknown}; it was written by another version")
-    return MaskCard(**{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()})
+    return MaskCard(**with_tuples(found))
 
 
 def _checked(card: MaskCard) -> tuple[Conditioning, UNetShape, Calibration]:
     try:
-        conditioning = Conditioning(**_tuples(card.conditioning))
-        shape = UNetShape(**_tuples(card.network))
-        calibration = Calibration(**_tuples(card.calibration))
+        conditioning = Conditioning(**with_tuples(card.conditioning))
+        shape = UNetShape(**with_tuples(card.network))
+        calibration = Calibration(**with_tuples(card.calibration))
     except (TypeError, AttributeError, ValueError, ConfigError) as error:
         raise DataError(f"card of {card.name}: {error}; it was written by another version") from error
     channels = len(conditioning.modalities) * (1 + 2 * card.neighbours)
@@ -124,7 +121,3 @@ def _checked(card: MaskCard) -> tuple[Conditioning, UNetShape, Calibration]:
             " train again"
         )
     return conditioning, shape, calibration
-
-
-def _tuples(values: Mapping[str, object]) -> dict[str, object]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

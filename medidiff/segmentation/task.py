@@ -65,11 +65,11 @@ def _segment_by_network(ct: Volume, pet: Volume, method: str, settings: SegmentS
     from medidiff.segmentation.inference import find_by_ensemble, find_by_unet  # torch is slow to load; thresholds need none
     from medidiff.segmentation.model import assemble_model
 
+    folder = settings.diffusion.model if method == "diffusion" else settings.unet.model
+    model = assemble_model(read_prior(folder), kind=method, device=claim_device(settings.windows.device))
     if method == "diffusion":
-        model = assemble_model(read_prior(settings.diffusion.model), kind=method, device=claim_device(settings.windows.device))
         found = find_by_ensemble(ct, pet, model, settings, study=study)
     else:
-        model = assemble_model(read_prior(settings.unet.model), kind=method, device=claim_device(settings.windows.device))
         found = find_by_unet(ct, pet, model, settings)
     on_pet = resample_to(found.probability, pet.grid, fill=0.0)
     probability = on_pet if settings.grid == "pet" else resample_to(found.probability, ct.grid, fill=0.0)

@@ -1,13 +1,13 @@
-"""Settings of a training run, as a file of configs/priors says them; standard library, pydantic and yaml only."""
+"""Settings of a training run, as a file of configs/priors says them; standard library, pydantic and `documents` only."""
 
 import json
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from medidiff.dehazing.training_settings import EchoFile
+from medidiff.documents import yaml_mapping
 from medidiff.errors import ConfigError
 from medidiff.operators.training_settings import OperatorFile
 from medidiff.phantoms.chest_settings import ChestPhantom
@@ -135,14 +135,14 @@ def read_training(path: str | Path) -> TrainingFile | MaskFile | EchoFile | Oper
     """
     path = Path(path)
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found, _ = yaml_mapping(path.read_text(encoding="utf-8"))
         sections = {"mask": MaskFile, "echo": EchoFile, "operator": OperatorFile}
-        kind = next((sections[key] for key in sections if isinstance(found, dict) and key in found), TrainingFile)
+        kind = next((sections[key] for key in sections if key in found), TrainingFile)
         return kind.model_validate_json(json.dumps(found))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
     except ValidationError as error:
         lines = [f"  {'.'.join(map(str, e['loc'])) or 'top level'}: {e['msg']}" for e in error.errors()]
         raise ConfigError("\n".join([f"{path}:", *lines])) from None
+    except (TypeError, ValueError) as error:  # YAML has dates, which no setting is
+        raise ConfigError(f"{path}: {error}. Correct the file.") from error
