@@ -199,11 +199,11 @@ def _check_input(shape: UNetShape, x: Tensor, condition: Tensor | None) -> None:
 
 
 def _check(shape: UNetShape) -> None:
+    if shape.dims not in (1, 2, 3):
+        raise ConfigError(f"dims {shape.dims}: expected 1 (signals), 2 (images) or 3 (volumes)")
     sizes = {**asdict(shape), "multipliers": max(shape.multipliers, default=0)}
     if wrong := [name for name, size in sizes.items() if type(size) is not int or not 0 <= size <= MOST[name]]:
         raise ConfigError(f"{wrong[0]}: expected a whole number from 0 to {MOST[wrong[0]]}, found {sizes[wrong[0]]!r}")
-    if shape.dims not in (1, 2, 3):
-        raise ConfigError(f"dims {shape.dims}: expected 1 (signals), 2 (images) or 3 (volumes)")
     if min(shape.stem, shape.blocks, shape.width, *shape.multipliers) < 1:
         raise ConfigError(f"stem, blocks, width and multipliers must be at least 1, found {shape}")
     if shape.attention and shape.width % 4:

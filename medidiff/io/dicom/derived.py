@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from pydicom.charset import python_encoding
 from pydicom.config import disable_value_validation
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
@@ -62,6 +63,7 @@ _FORMS = {  # of values that are copied; one of another form is left empty
     "StudyDate": lambda found: date_seconds(found) is not None,
     "StudyTime": lambda found: time_seconds(found) is not None,
     "PatientSex": lambda found: found in ("M", "F", "O"),
+    "SpecificCharacterSet": lambda found: set(found.split("\\")) <= python_encoding.keys(),
 }
 _AT_MOST_16 = ("AccessionNumber", "StudyID")  # real files exceed it, and what is written must be valid
 _MOMENTS = ("Content", "Acquisition", "Series", "Study")  # whose date and time is taken over, the first that is there
