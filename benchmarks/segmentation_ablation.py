@@ -8,13 +8,13 @@ import numpy as np
 
 from benchmarks.record import Row
 from benchmarks.segmentation_answers import KEPT, VALIDATION, Answers, kept_answers, mirror, on, patient
-from benchmarks.segmentation_quality import interval, mean_row
+from benchmarks.segmentation_quality import apart, mean_row
 from medidiff.io.prior_files import read_prior
 from medidiff.io.volume import Volume
 from medidiff.metrics.error_detection import auroc
 from medidiff.metrics.overlap import dice
 from medidiff.segmentation.inference import find_by_ensemble
-from medidiff.segmentation.model import assemble_model
+from medidiff.segmentation.model import assemble_model, read_card
 from medidiff.segmentation.settings import DiffusionSettings, SegmentSettings
 from medidiff.segmentation.thresholds import largest_component
 from medidiff.segmentation.uncertainty import entropy
@@ -45,7 +45,7 @@ def ablation(quick: bool) -> Iterator[Row]:
             continue
         found = scores(folder, names)
         first = first or found
-        yield from rows(words, found, first, steps=assemble_model(read_prior(folder), kind="diffusion").card.steps)
+        yield from rows(words, found, first, steps=read_card(read_prior(folder)["card.json"]).steps)
 
 
 def scores(folder: Path, names: Sequence[str]) -> Scores:
@@ -80,7 +80,5 @@ def rows(words: str, found: Scores, first: Scores, *, steps: int) -> Iterator[Ro
     yield mean_row("auroc_ablation", f"{case}, {words}, entropy against wrong voxels, whole crop", found["auroc"])
     if found is not first:
         for kind in ("one step", "ensemble"):
-            apart = np.array(found[kind]) - first[kind]
-            low, high = interval(apart)
-            about = f"{case}, {words} - {FORMS['3d']}, {kind}"
-            yield Row("dice_ablation_difference", about, float(apart.mean()), difference=float(apart.mean()), low=low, high=high)
+            gain = np.array(found[kind]) - first[kind]
+            yield apart("dice_ablation_difference", f"{case}, {words} - {FORMS['3d']}, {kind}", gain)

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from benchmarks.record import Row
 from benchmarks.segmentation_answers import Answers, mirror, patient
 from benchmarks.segmentation_folds import FOLDS, Budget, answers_of, partition
-from benchmarks.segmentation_quality import interval, mean_row
+from benchmarks.segmentation_quality import apart, mean_row
 from medidiff.io.volume import Grid
 from medidiff.metrics.calibration import reliability
 from medidiff.metrics.error_detection import auroc
@@ -187,9 +187,3 @@ def calibration(known: list[Case], method: str, about: str) -> Iterator[Row]:
         together = reliability(np.concatenate(values), np.concatenate(true)).ece
         yield Row("ece_folds", f"{about}, {method}, within 10 mm, voxels together, {words}", together, note=note)
     yield Row("volume_promise_folds", f"{about}, {method}, truth in the promised 90 %", float(np.mean(inside)), note=note)
-
-
-def apart(name: str, case: str, values: NDArray, note: str = "") -> Row:
-    """A mean difference with its bootstrap interval over patients."""
-    low, high = interval(values)
-    return Row(name, case, float(values.mean()), difference=float(values.mean()), low=low, high=high, note=note)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.record import Row
 from benchmarks.segmentation_answers import LOOKS, MODELS, VALIDATION, by_looks, mirror, networks, patient
@@ -49,16 +50,8 @@ def methods(names: Sequence[str]) -> Iterator[Row]:
     for method, values in scores.items():
         yield mean_row("dice", f"{case}, {method}", values)
     for method in (*CLASSICAL, "unet", "one_step"):
-        apart = np.array(scores["ensemble"]) - scores[method]
-        low, high = interval(apart)
-        yield Row(
-            "dice_difference",
-            f"{case}, ensemble - {method}",
-            float(apart.mean()),
-            difference=float(apart.mean()),
-            low=low,
-            high=high,
-        )
+        gain = np.array(scores["ensemble"]) - scores[method]
+        yield apart("dice_difference", f"{case}, ensemble - {method}", gain)
 
 
 @measured
@@ -121,6 +114,12 @@ def mean_row(name: str, case: str, values: Sequence[float]) -> Row:
     """The mean over patients, with its bootstrap interval in the note."""
     low, high = interval(np.array(values))
     return Row(name, case, float(np.mean(values)), note=f"95 % {low:.3f} to {high:.3f}")
+
+
+def apart(name: str, case: str, values: NDArray, note: str = "") -> Row:
+    """A mean difference with its bootstrap interval over patients."""
+    low, high = interval(values)
+    return Row(name, case, float(values.mean()), difference=float(values.mean()), low=low, high=high, note=note)
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from benchmarks.record import Row, version
 from benchmarks.segmentation_answers import KEPT, mirror, model, on, patient
+from benchmarks.segmentation_quality import interval
 from medidiff.metrics.overlap import dice
 from medidiff.segmentation.inference import find_by_unet
 from medidiff.segmentation.model import MaskModel
@@ -67,8 +68,7 @@ def score(trained: MaskModel, name: str) -> float:
 
 def compared(ours: np.ndarray, theirs: np.ndarray, steps: int) -> Row:
     """Both means, and their difference with its bootstrap interval over patients."""
-    draws = np.random.default_rng(0).choice(ours - theirs, (10_000, len(ours))).mean(1)
-    low, high = np.percentile(draws, [2.5, 97.5])
+    low, high = interval(ours - theirs)
     return Row(
         "dice_reference",
         f"{len(ours)} unseen patients, PET grid, {steps} steps of 2 patches each, U-Net without diffusion against SegResNet",
@@ -76,6 +76,6 @@ def compared(ours: np.ndarray, theirs: np.ndarray, steps: int) -> Row:
         theirs=float(theirs.mean()),
         peer=version("monai") or "monai",
         difference=float(ours.mean() - theirs.mean()),
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.robustness.mutation import ANY, REFUSED, Mutation, Random, files_of
@@ -22,26 +23,19 @@ def in_text(name: str, expect: str, edit: Edit) -> Mutation:
     return Mutation(f"text: {name}", expect, change)
 
 
-def number(word: str) -> Edit:
-    """One number becomes a word."""
+def replaced(pattern: str, new: str) -> Edit:
+    """One place that the pattern finds becomes another text."""
 
     def edit(text: str, random: Random) -> str:
-        places = list(re.finditer(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", text))
-        start, end = places[random.integers(len(places))].span() if places else (0, 0)
-        return text[:start] + word + text[end:]
-
-    return edit
-
-
-def word(new: str) -> Edit:
-    """One word becomes another."""
-
-    def edit(text: str, random: Random) -> str:
-        places = list(re.finditer(r"[A-Za-z_]{3,}", text))
+        places = list(re.finditer(pattern, text))
         start, end = places[random.integers(len(places))].span() if places else (0, 0)
         return text[:start] + new + text[end:]
 
     return edit
+
+
+number = partial(replaced, r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
+word = partial(replaced, r"[A-Za-z_]{3,}")
 
 
 def _line(change: Callable[[list[str], int], None]) -> Edit:

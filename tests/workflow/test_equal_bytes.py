@@ -100,11 +100,8 @@ def test_python_makes_the_clip_of_the_workflow(made, tmp_path):
     chosen, shown = DehazeSettings.model_validate(settings["dehaze"]), BmodeSettings.model_validate(settings["bmode"])
     kind = NEED_MODEL["regress"]
     priors = assemble_priors({kind: read_prior(getattr(chosen, kind))})
-    facts = next(
-        arg
-        for before, arg in zip(command_of("HAZE/dehaze/regress.json"), command_of("HAZE/dehaze/regress.json")[1:])
-        if before == "--facts"
-    )
+    command = command_of("HAZE/dehaze/regress.json")
+    facts = command[command.index("--facts") + 1]
     recording, _ = read_recording(folder / "phantom" / "scan.hdf5", RecordingFacts.model_validate_json(facts))
     found = dehaze_recording(recording, method="regress", settings=chosen, bmode=shown, priors=priors, seed=chosen.seed)
     write_zea(found.recording, tmp_path / "clip.hdf5", extras=found.extras)
