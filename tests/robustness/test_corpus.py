@@ -89,7 +89,7 @@ def loop(folder):
 
 
 def allocate(folder):
-    held = np.ones(150_000_000)
+    held = np.ones(250_000_000)
     return found([], held[0])
 
 
@@ -122,7 +122,7 @@ def give_nan(folder):
         (give_nan, "crashed"),
     ],
 )
-def test_a_trial_tells_what_a_reader_did(tmp_path, monkeypatch, read, word):
+def test_a_trial_tells_what_a_reader_did(tmp_path, monkeypatch, own_memory, read, word):
     if read is loop:
         monkeypatch.setattr(trial, "SECONDS", 1)
     (tmp_path / "study").mkdir()

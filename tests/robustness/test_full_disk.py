@@ -54,7 +54,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_write_that_does_not_fit_leaves_nothing_and_says_so(tmp_path, name):
+def test_a_write_that_does_not_fit_leaves_nothing_and_says_so(tmp_path, own_memory, name):
     for size in (0, 100, 300):
 
         def write(folder: Path, size: int = size) -> object:

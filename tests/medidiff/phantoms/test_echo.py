@@ -128,7 +128,7 @@ def test_black_paint_wins_the_challenge_and_loses_what_knows_the_truth():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"family": "g3"}, "one of g1, g2"), ({"frames": 0}, "at least 1 frame"), ({"shape": (8, 8)}, "at least 16 samples")],
+    [({"family": "g4"}, "one of g1, g2"), ({"frames": 0}, "at least 1 frame"), ({"shape": (8, 8)}, "at least 16 samples")],
 )
 def test_what_cannot_be_drawn_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
